@@ -1,0 +1,344 @@
+"""The shapes that travel between the packages, and the protocols a platform satisfies. No logic lives here.
+
+Times are UTC epoch seconds (int), money is integer minor units, a person is named by the platform's own id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Record = Mapping[str, Any]
+
+
+class Clock(Protocol):
+    """Where time comes from. `sync.clock` holds the real one; tests and in-process worlds inject theirs."""
+
+    def now(self) -> float:
+        """UTC epoch seconds."""
+
+    def sleep(self, seconds: float) -> None:
+        """Spend `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a platform, not yet sent. `path` is joined to the client's base URL.
+
+    `cost` is in the unit of the budget that pays (points, requests); `budget` names the budget where a platform
+    has several (an endpoint's own window). At most one of `json` and `form` is given.
+    """
+
+    operation: str
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cost: float = 1.0
+    budget: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A response as bytes. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """The reply answers the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Send again, after `seconds` if the server named them, else after our own backoff."""
+
+    seconds: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Sending again would not help. `error` is a `connector.errors.PlatformError`."""
+
+    error: Exception
+
+
+Verdict = Ok | RetryAfter | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the server says of a budget: `available` of `maximum` units now, restored at `rate` units a second."""
+
+    budget: str
+    available: float
+    maximum: float
+    rate: float
+    spent: float | None = None
+
+
+class Wire(Protocol):
+    """The pure half of a platform that a `Client` needs."""
+
+    platform: str
+
+    def judge(self, call: Call, reply: Reply) -> Verdict:
+        """What the reply means for the call."""
+
+    def usage(self, call: Call, reply: Reply) -> Usage | None:
+        """The server's own numbers, where the reply carries them."""
+
+    def request_id(self, reply: Reply) -> str | None:
+        """What the platform's support asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One kind of record a source can read incrementally.
+
+    `grain` is the granularity in seconds of the platform's own filter (86,400 = whole days); `lag` is how long a
+    change may take to show in it, and so how much of a finished window is read again.
+    """
+
+    name: str
+    cursor_field: str = "updated_at"
+    ordered: bool = True
+    lag: int = 900
+    grain: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a stream has been read: everything before `high_water`, plus the pages before `page_token`.
+
+    A token lives only with its own half-open range [since, until).
+    """
+
+    high_water: int | None = None
+    page_token: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records of one call (or of one and its follow-ups, where nested pages had to be completed)."""
+
+    records: Sequence[Record]
+    next_token: str | None = None
+    calls: int = 1
+    cost: float = 0.0
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What a source says of itself. `oldest_order` is set when history before that instant cannot be seen."""
+
+    id: str
+    name: str
+    currency: str
+    zone: str
+    scopes: frozenset[str] = frozenset()
+    oldest_order: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `regulars doctor`: what was found, and the way out when it is not good."""
+
+    level: Literal["ok", "warning", "error"]
+    subject: str
+    text: str
+    fix: str = ""
+
+
+class Source(Protocol):
+    """A store that can be read."""
+
+    platform: str
+    streams: tuple[Stream, ...]
+
+    def shop(self) -> Shop:
+        """Name, currency, zone and granted scopes. The cheapest call that proves the key."""
+
+    def doctor(self) -> list[Finding]:
+        """Key, scopes, history, versions."""
+
+    def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
+        """Every record changed in [since.high_water - overlap, end of now), oldest change first where `ordered`."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Live records per stream name, in one call; a stream that cannot be counted is absent."""
+
+    def ids(self, stream: Stream) -> Iterator[Page]:
+        """Every live record of the stream as {"id": ...} only: the sweep for deletions."""
+
+    def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
+        """These records as they are now; ids that no longer exist are absent from the pages."""
+
+    def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
+        """The mapping of one record to rows per table, columns in the order of `columns(stream)`; raises MappingError."""
+
+    def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
+        """Per table the columns that `to_rows` fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as a destination needs to know them."""
+
+    customer_id: int
+    email: str | None = None
+    remote_id: str | None = None
+    tags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a destination holds for an address. `mailable` is False when unsubscribed, suppressed or bounced there."""
+
+    email: str
+    remote_id: str
+    mailable: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """A tag, label or list at a destination. `remote_id` is None until it exists there (tags: always the name)."""
+
+    segment: str
+    name: str
+    remote_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One wanted change: this person into or out of this audience. `id` is its outbox row."""
+
+    id: int
+    action: Literal["add", "remove"]
+    audience: Audience
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Ops that go out in one request (or one job)."""
+
+    ops: tuple[Op, ...]
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one op. `retry`: not done now, send again on a later run; `refused`: not until the person changes."""
+
+    op: int
+    outcome: Literal["done", "refused", "retry"]
+    reason: str | None = None
+    remote_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a destination asks of those who plan for it."""
+
+    consent: bool
+    by_email: bool
+    name_length: int
+    creates_per_day: int | None = None
+    tags_per_person: int | None = None
+
+
+class Destination(Protocol):
+    """A place where audiences live. `push` is the one write of members; every push is idempotent."""
+
+    name: str
+    platform: str
+    limits: Limits
+
+    def doctor(self) -> list[Finding]:
+        """Key and scopes, checked live. Raises AuthError on a refused key."""
+
+    def audience_name(self, key: str, name: str) -> str:
+        """What an audience of this segment is called here (prefix applied)."""
+
+    def lookup(self, emails: Sequence[str]) -> Iterator[Sequence[Profile]]:
+        """Profiles that exist for these addresses, in as few calls as the limits allow. Empty where not by_email."""
+
+    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
+        """Profiles whose standing may have changed since. Empty where not by_email."""
+
+    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Remote ids of the audiences that carry exactly these names."""
+
+    def create(self, audience: Audience) -> str:
+        """Create it and return its remote id."""
+
+    def rename(self, audience: Audience) -> None:
+        """Give the existing audience its present `name`."""
+
+    def live_flows(self, audience: Audience) -> Sequence[str]:
+        """Names of live flows or automations that joining this audience starts."""
+
+    def estimate(self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]) -> tuple[int, float]:
+        """Calls and seconds that `batches` of these (per segment key) would take."""
+
+    def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
+        """Pure: removals before additions, in the fewest requests the limits allow."""
+
+    def push(self, batch: Batch) -> list[Receipt]:
+        """Send one batch. One receipt per op."""
+
+    def members(self, audience: Audience) -> Iterator[str]:
+        """Remote person ids now in the audience: for audits and tests, never for planning."""
+
+    @property
+    def calls(self) -> int:
+        """Requests sent so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An environment variable a platform needs; `group` joins alternatives: one whole group must be set."""
+
+    name: str
+    group: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """All that a factory needs: the section of the config, the secrets found, time, and (in tests) a transport."""
+
+    settings: Any
+    secrets: Mapping[str, str]
+    clock: Clock
+    transport: Any = None
+    budgets: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The whole of a platform as the registry sees it.
+
+    `settings` is the pydantic model of its section; a source's section is [store], an e-mail destination's its name.
+    `destination` of a source platform is the write-back configured by [tags] (`tags_settings` its model).
+    """
+
+    name: str
+    title: str
+    settings: type
+    secrets: tuple[Secret, ...]
+    audience_kind: Literal["tag", "label", "list"]
+    source: Callable[[Access], Source] | None = None
+    destination: Callable[[Access, Any], Destination] | None = None
+    sandbox: Callable[..., Any] | None = None
