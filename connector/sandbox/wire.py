@@ -1,0 +1,37 @@
+"""The server's side of a request, and what a simulator is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from connector.base import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as a server sees it. Header names are lower case; `query` keeps order and repeats."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Drop(Exception):
+    """Raised by a simulator to close the connection without an answer (`timeout`: let the client wait in vain)."""
+
+    def __init__(self, *, timeout: bool = False) -> None:
+        super().__init__("timeout" if timeout else "reset")
+        self.timeout = timeout
+
+
+class Simulator(Protocol):
+    """One platform's API over a world."""
+
+    platform: str
+
+    def handle(self, request: Request) -> Reply:
+        """Answer, or raise `Drop`."""
