@@ -341,4 +341,4 @@ class Platform:
     audience_kind: Literal["tag", "label", "list"]
     source: Callable[[Access], Source] | None = None
     destination: Callable[[Access, Any], Destination] | None = None
-    sandbox: Callable[..., Any] | None = None
+    tags_settings: type | None = None

@@ -1,0 +1,17 @@
+"""Everything that talks to the outside. A further platform is one folder beside these and one name in `PLATFORMS`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from connector.base import Platform
+
+PLATFORMS = ("shopify", "klaviyo")
+
+
+def load_platform(name: str) -> Platform:
+    """The platform of that name, imported only now: start-up stays quick."""
+    platform: Platform = import_module(f"connector.{name}").platform
+    return platform
