@@ -1,0 +1,56 @@
+"""The one place where an exception becomes a line on stderr and an exit code. Mistakes and bugs look different."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+import tempfile
+import traceback
+from importlib.metadata import version
+from pathlib import Path
+
+from connector.errors import PlatformError
+from connector.redact import redact
+from sync.errors import RegularsError
+
+BUG = 3
+
+
+def explain(error: Exception) -> int:
+    """Print what happened to stderr and return the exit code (design: 1 to mend, 2 usage, 3 a bug, 4 partly, 5 held)."""
+    if isinstance(error, RegularsError | PlatformError):
+        print(redact(str(error)), file=sys.stderr)
+        return error.exit_code
+    cause = _database_trouble(error)
+    if cause is not None:
+        print(cause, file=sys.stderr)
+        return 1
+    print(f"this is a bug in regulars: {type(error).__name__}; please report it with {_report(error)}", file=sys.stderr)
+    return BUG
+
+
+def _database_trouble(error: BaseException) -> str | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, sqlite3.OperationalError):
+            text = str(seen)
+            if "full" in text:
+                return "the disk is full: nothing of this step was kept; free some space and run again"
+            if "locked" in text:
+                return "the database is in use by another program; close it and run again"
+            if "readonly" in text or "unable to open" in text:
+                return f"the database cannot be written ({text}); check the permissions of the project folder"
+        if isinstance(seen, OSError) and seen.errno in (28, 122):
+            return "the disk is full: nothing of this step was kept; free some space and run again"
+        seen = getattr(seen, "orig", None) or seen.__cause__
+    return None
+
+
+def _report(error: Exception) -> Path:
+    """Write the whole story, scrubbed, to a private file and return its path."""
+    lines = traceback.format_exception(error)
+    head = f"regulars {version('regulars')}, Python {platform.python_version()}, {platform.system()}\n\n"
+    with tempfile.NamedTemporaryFile("w", prefix="regulars-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(head + redact("".join(lines)))
+    return Path(file.name)

@@ -1,0 +1,294 @@
+"""The `regulars` command: names, options and help. Every command's work lives in its own module, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="regulars",
+    help="Behavioural segments for your shop: pulled from the store, kept in SQLite, pushed where campaigns use them.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+segments_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The catalogue, sizes, definitions, members.")
+customers_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Customers with all their metrics.")
+app.add_typer(segments_app, name="segments")
+app.add_typer(customers_app, name="customers")
+
+
+class TableFormat(str, Enum):
+    """Formats of tables of people."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class MembersFormat(str, Enum):
+    """Formats of a list of members."""
+
+    TEXT = "text"
+    CSV = "csv"
+
+
+Config = Annotated[Path | None, typer.Option("--config", help="regulars.toml to use (or set REGULARS_CONFIG).")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Answer as of this instant (ISO 8601); writes nothing.")]
+Force = Annotated[
+    list[str] | None, typer.Option("--force", help="Override a guard for this run: GUARD or GUARD:SEGMENT; repeatable.")
+]
+Full = Annotated[bool, typer.Option("--full", help="Read and compute everything again.")]
+OnlyStreams = Annotated[str | None, typer.Option("--only-streams", help="Read only these streams, by comma.")]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over tags and lists that already carry an audience's exact name.")]
+
+
+@app.command()
+def demo(
+    customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
+    folder: Annotated[Path, typer.Option(help="Where to keep the demo's project folder.")] = Path("regulars-demo"),
+) -> None:
+    """Run the main job on a built-in shop: no keys, nothing leaves this machine."""
+    from sync.cli.demo import run
+
+    run(customers=customers, seed=seed, folder=folder)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path(),
+    platform: Annotated[str | None, typer.Option(help="shopify")] = None,
+    shop: Annotated[str | None, typer.Option(help="my-shop.myshopify.com")] = None,
+    api_url: Annotated[str | None, typer.Option(help="Another address for the store's API (sandbox, proxy).")] = None,
+    klaviyo: Annotated[bool | None, typer.Option("--klaviyo/--no-klaviyo", help="Push lists to Klaviyo.")] = None,
+    klaviyo_api_url: Annotated[str | None, typer.Option(help="Another address for Klaviyo's API.")] = None,
+    tags: Annotated[bool | None, typer.Option("--tags/--no-tags", help="Write customer tags back to the store.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="What our tags begin with.")] = None,
+    packs: Annotated[str | None, typer.Option(help="Segment packs, by comma.")] = None,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Try the keys now.")] = True,
+) -> None:
+    """Ask, check the keys, write the project folder."""
+    from sync.cli.init import run
+
+    run(
+        folder=folder,
+        answers={
+            "platform": platform,
+            "shop": shop,
+            "api_url": api_url,
+            "klaviyo": klaviyo,
+            "klaviyo_api_url": klaviyo_api_url,
+            "tags": tags,
+            "prefix": prefix,
+            "packs": packs,
+        },
+        check=check,
+    )
+
+
+@app.command()
+def doctor(config: Config = None, as_json: Json = False) -> None:
+    """Check keys, scopes, history, zone, files and disk; each finding with its fix."""
+    from sync.cli.doctor import run
+
+    run(config=config, as_json=as_json)
+
+
+@app.command()
+def sync(
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the writes: ends with the plan.")] = False,
+    full: Full = False,
+    only_streams: OnlyStreams = None,
+    no_pull: Annotated[bool, typer.Option("--no-pull", help="Work with what is already here.")] = False,
+    force: Force = None,
+    adopt: Adopt = False,
+    as_json: Json = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", hidden=True)] = None,
+) -> None:
+    """Pull, derive, plan and apply, under the guards."""
+    from sync.cli.steps import run_sync
+
+    run_sync(
+        config=config,
+        dry_run=dry_run,
+        full=full,
+        only=only_streams,
+        no_pull=no_pull,
+        force=force or [],
+        adopt=adopt,
+        as_json=as_json,
+        as_of=as_of,
+    )
+
+
+@app.command()
+def pull(config: Config = None, full: Full = False, only_streams: OnlyStreams = None, as_json: Json = False) -> None:
+    """Read the store's changes into the database."""
+    from sync.cli.steps import run_pull
+
+    run_pull(config=config, full=full, only=only_streams, as_json=as_json)
+
+
+@app.command()
+def derive(config: Config = None, full: Full = False, as_json: Json = False, as_of: AsOf = None) -> None:
+    """Compute metrics and segments from what is here."""
+    from sync.cli.steps import run_derive
+
+    run_derive(config=config, full=full, as_json=as_json, as_of=as_of)
+
+
+@app.command()
+def plan(
+    config: Config = None,
+    force: Force = None,
+    adopt: Adopt = False,
+    as_json: Json = False,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 10 when there are changes.")] = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", hidden=True)] = None,
+) -> None:
+    """Show every write before it is made."""
+    from sync.cli.steps import run_plan
+
+    run_plan(config=config, force=force or [], adopt=adopt, as_json=as_json, detailed=detailed_exitcode, as_of=as_of)
+
+
+@app.command(name="apply")
+def apply_(
+    plan_id: Annotated[str | None, typer.Argument(help="The plan to apply; without it, a new one is made.")] = None,
+    config: Config = None,
+    force: Force = None,
+    adopt: Adopt = False,
+    as_json: Json = False,
+    as_of: Annotated[str | None, typer.Option("--as-of", hidden=True)] = None,
+) -> None:
+    """Make the writes of a plan."""
+    from sync.cli.steps import run_apply
+
+    run_apply(config=config, plan_id=plan_id, force=force or [], adopt=adopt, as_json=as_json, as_of=as_of)
+
+
+@segments_app.command(name="list")
+def segments_list(config: Config = None, as_json: Json = False, as_of: AsOf = None) -> None:
+    """Every configured segment with its size."""
+    from sync.cli.segments import run_list
+
+    run_list(config=config, as_json=as_json, as_of=as_of)
+
+
+@segments_app.command(name="show")
+def segments_show(key: str, config: Config = None, as_json: Json = False) -> None:
+    """A segment's condition, its meaning in words, its SQL, what it reads, its size."""
+    from sync.cli.segments import run_show
+
+    run_show(key=key, config=config, as_json=as_json)
+
+
+@segments_app.command(name="members")
+def segments_members(
+    key: str,
+    config: Config = None,
+    format_: Annotated[MembersFormat, typer.Option("--format")] = MembersFormat.TEXT,
+    as_json: Json = False,
+    as_of: AsOf = None,
+) -> None:
+    """Who is in a segment, by the platform's customer id."""
+    from sync.cli.segments import run_members
+
+    run_members(key=key, config=config, format_=format_.value, as_json=as_json, as_of=as_of)
+
+
+@segments_app.command(name="check")
+def segments_check(config: Config = None, as_json: Json = False) -> None:
+    """Compile every segment and run its tests."""
+    from sync.cli.segments import run_check
+
+    run_check(config=config, as_json=as_json)
+
+
+@segments_app.command(name="retire")
+def segments_retire(key: str, config: Config = None) -> None:
+    """Plan the removals of a segment that is no longer configured."""
+    from sync.cli.segments import run_retire
+
+    run_retire(key=key, config=config)
+
+
+@customers_app.command(name="export")
+def customers_export(
+    config: Config = None,
+    format_: Annotated[TableFormat, typer.Option("--format")] = TableFormat.CSV,
+    segment: Annotated[str | None, typer.Option(help="Only this segment's members.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write; otherwise stdout.")] = None,
+    as_of: AsOf = None,
+) -> None:
+    """Every metric of every customer."""
+    from sync.cli.people import run_export
+
+    run_export(config=config, format_=format_.value, segment=segment, output=output, as_of=as_of)
+
+
+@app.command()
+def why(
+    who: Annotated[str, typer.Argument(help="Customer id or e-mail address.")],
+    key: Annotated[str | None, typer.Argument(help="One segment; otherwise all.")] = None,
+    config: Config = None,
+    as_json: Json = False,
+    as_of: AsOf = None,
+) -> None:
+    """Why a person is in a segment, or not, and what would change it."""
+    from sync.cli.people import run_why
+
+    run_why(who=who, key=key, config=config, as_json=as_json, as_of=as_of)
+
+
+@app.command()
+def status(config: Config = None, as_json: Json = False) -> None:
+    """Last runs, freshness of each stream, what waits, what was refused."""
+    from sync.cli.status import run
+
+    run(config=config, as_json=as_json)
+
+
+@app.command()
+def sandbox(
+    data: Annotated[Path | None, typer.Option(help="Serve this shop's tables; otherwise a made-up shop.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where to write the ready project folder.")] = Path("regulars-sandbox"),
+    port_base: Annotated[int, typer.Option(help="First port; one per platform.")] = 9001,
+    customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
+    time_scale: Annotated[float, typer.Option(help="Limits, lags and jobs run this many times faster.")] = 1.0,
+    deny: Annotated[list[str] | None, typer.Option(help="Take a scope away; repeatable.")] = None,
+    retention_days: Annotated[int | None, typer.Option(help="Purge checkouts older than this.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="A script of faults (TOML).")] = None,
+) -> None:
+    """Serve the simulated APIs on loopback and write a project folder that uses them."""
+    from sync.cli.sandbox import run
+
+    run(
+        data=data,
+        folder=folder,
+        port_base=port_base,
+        customers=customers,
+        seed=seed,
+        time_scale=time_scale,
+        deny=deny or [],
+        retention_days=retention_days,
+        faults=faults,
+    )
+
+
+def main() -> None:
+    """Run, and turn every failure into one line and its exit code."""
+    try:
+        app()
+    except Exception as error:
+        from sync.cli.failures import explain
+
+        sys.exit(explain(error))
