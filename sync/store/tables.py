@@ -1,18 +1,35 @@
 """The schema, declared once. Facts are integer-keyed; money is minor units, time UTC epoch seconds, missing is NULL.
 
 `customer_id` is the owner after identity resolution (guests joined by address, merged ids followed); `source_customer_id` is
-what the platform said. Days and months are the store zone's. `customer_metrics` is declared by `sync.metrics.table` from the
-vocabulary in `mappings/metrics.toml`.
+what the platform said. `local_day` counts the store zone's calendar days from 1970-01-01 = 0, `local_month` is year * 12 + month - 1.
+`digest` is a hash of all that a record mapped to, so that a record read again is known unchanged without looking further.
+A child table's key begins with its parent's, and the rows lie in that order (WITHOUT ROWID): a parent's children are replaced
+together without a further index. `customer_metrics` is declared by `sync.metrics.table` from the vocabulary in
+`mappings/metrics.toml`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer
+from sqlalchemy import BigInteger, Column, Index, Integer, false, text
 from sqlmodel import Field, SQLModel
 
 
+_BIG = BigInteger().with_variant(Integer(), "sqlite")
+_ZERO = {"server_default": text("0")}
+_FALSE = {"server_default": false()}
+_CLUSTERED = {"sqlite_with_rowid": False}
+
+
 def _id() -> Column[int]:
-    return Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False)
+    return Column(_BIG, primary_key=True, autoincrement=False)
+
+
+def _ref() -> Column[int | None]:
+    return Column(_BIG, nullable=True)
+
+
+def _digest() -> Column[int | None]:
+    return Column(_BIG, nullable=True)
 
 
 class Customer(SQLModel, table=True):
@@ -38,16 +55,18 @@ class Customer(SQLModel, table=True):
     platform_rfm_group: str | None = None
     platform_spend_tier: str | None = None
     gone_at: int | None = None
-    merged_into: int | None = None
+    digest: int | None = Field(default=None, sa_column=_digest())
+    merged_into: int | None = Field(default=None, sa_column=_ref())
 
 
 class CustomerTag(SQLModel, table=True):
     """A tag or label as the platform spells it; `ours` = it carries our prefix, kept for audit only."""
 
     __tablename__ = "customer_tags"
-    customer_id: int = Field(primary_key=True)
+    __table_args__ = _CLUSTERED
+    customer_id: int = Field(sa_column=_id())
     tag: str = Field(primary_key=True)
-    ours: bool = False
+    ours: bool = Field(default=False, sa_column_kwargs=_FALSE)
 
 
 class Order(SQLModel, table=True):
@@ -55,8 +74,8 @@ class Order(SQLModel, table=True):
 
     __tablename__ = "orders"
     id: int = Field(sa_column=_id())
-    customer_id: int | None = None
-    source_customer_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
+    source_customer_id: int | None = Field(default=None, sa_column=_ref())
     email_key: str | None = None
     name: str | None = None
     placed_at: int | None = None
@@ -65,54 +84,58 @@ class Order(SQLModel, table=True):
     created_at: int | None = None
     updated_at: int | None = None
     currency: str | None = None
-    gross: int = 0
-    discount: int = 0
-    total: int = 0
-    refunded: int = 0
-    coupon: bool = False
-    test: bool = False
+    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
+    discount: int = Field(default=0, sa_column_kwargs=_ZERO)
+    total: int = Field(default=0, sa_column_kwargs=_ZERO)
+    refunded: int = Field(default=0, sa_column_kwargs=_ZERO)
+    coupon: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    test: bool = Field(default=False, sa_column_kwargs=_FALSE)
     cancelled_at: int | None = None
     status: str | None = None
     channel: str | None = None
     gone_at: int | None = None
+    digest: int | None = Field(default=None, sa_column=_digest())
 
 
 class OrderCode(SQLModel, table=True):
     """A discount code used on an order."""
 
     __tablename__ = "order_codes"
-    order_id: int = Field(primary_key=True)
+    __table_args__ = _CLUSTERED
+    order_id: int = Field(sa_column=_id())
     code: str = Field(primary_key=True)
-    customer_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
 
 
 class OrderLine(SQLModel, table=True):
     """A line. `gross` is list value, `net` is list value minus all discounts allocated to it."""
 
     __tablename__ = "order_lines"
+    __table_args__ = _CLUSTERED
+    order_id: int = Field(sa_column=_id())
     id: int = Field(sa_column=_id())
-    order_id: int
-    customer_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
     placed_at: int | None = None
-    product_id: int | None = None
+    product_id: int | None = Field(default=None, sa_column=_ref())
     title: str | None = None
     category: str | None = None
     brand: str | None = None
-    quantity: int = 0
-    gross: int = 0
-    discount: int = 0
-    net: int = 0
+    quantity: int = Field(default=0, sa_column_kwargs=_ZERO)
+    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
+    discount: int = Field(default=0, sa_column_kwargs=_ZERO)
+    net: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class Refund(SQLModel, table=True):
     """Money that went back, on its own date."""
 
     __tablename__ = "refunds"
+    __table_args__ = _CLUSTERED
+    order_id: int = Field(sa_column=_id())
     id: int = Field(sa_column=_id())
-    order_id: int
-    customer_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
     refunded_at: int | None = None
-    amount: int = 0
+    amount: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class Cart(SQLModel, table=True):
@@ -120,37 +143,40 @@ class Cart(SQLModel, table=True):
 
     __tablename__ = "carts"
     id: int = Field(sa_column=_id())
-    customer_id: int | None = None
-    source_customer_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
+    source_customer_id: int | None = Field(default=None, sa_column=_ref())
     email_key: str | None = None
     created_at: int | None = None
     updated_at: int | None = None
     completed_at: int | None = None
     currency: str | None = None
-    total: int = 0
+    total: int = Field(default=0, sa_column_kwargs=_ZERO)
     gone_at: int | None = None
+    digest: int | None = Field(default=None, sa_column=_digest())
 
 
 class CartLine(SQLModel, table=True):
     """A line of a cart; `gross` is list value."""
 
     __tablename__ = "cart_lines"
+    __table_args__ = _CLUSTERED
+    cart_id: int = Field(sa_column=_id())
     id: int = Field(sa_column=_id())
-    cart_id: int
-    customer_id: int | None = None
-    product_id: int | None = None
+    customer_id: int | None = Field(default=None, sa_column=_ref())
+    product_id: int | None = Field(default=None, sa_column=_ref())
     title: str | None = None
     category: str | None = None
     brand: str | None = None
-    quantity: int = 0
-    gross: int = 0
+    quantity: int = Field(default=0, sa_column_kwargs=_ZERO)
+    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
 
 
 class ProductTag(SQLModel, table=True):
     """A tag of a product, as last seen on a line."""
 
     __tablename__ = "product_tags"
-    product_id: int = Field(primary_key=True)
+    __table_args__ = _CLUSTERED
+    product_id: int = Field(sa_column=_id())
     tag: str = Field(primary_key=True)
 
 
@@ -165,8 +191,9 @@ class Membership(SQLModel, table=True):
     """Who is in which segment now."""
 
     __tablename__ = "membership"
+    __table_args__ = _CLUSTERED
     segment: str = Field(primary_key=True)
-    customer_id: int = Field(primary_key=True)
+    customer_id: int = Field(sa_column=_id())
     since: int
     run_id: int
 
@@ -188,7 +215,8 @@ class MembershipMask(SQLModel, table=True):
     """Cache of `membership` as bit masks, 60 segments a word; rebuildable."""
 
     __tablename__ = "membership_mask"
-    customer_id: int = Field(primary_key=True)
+    __table_args__ = _CLUSTERED
+    customer_id: int = Field(sa_column=_id())
     word: int = Field(primary_key=True)
     mask: int = Field(default=0, sa_type=BigInteger)
 
@@ -201,7 +229,7 @@ class SegmentState(SQLModel, table=True):
     name: str
     rule_hash: str
     bit: int
-    size: int = 0
+    size: int = Field(default=0, sa_column_kwargs=_ZERO)
     missing: str | None = None
     evaluated_at: int | None = None
 
@@ -214,19 +242,20 @@ class AudienceRow(SQLModel, table=True):
     segment: str = Field(primary_key=True)
     name: str
     remote_id: str | None = None
-    adopted: bool = False
+    adopted: bool = Field(default=False, sa_column_kwargs=_FALSE)
     filled_at: int | None = None
     rule_hash: str | None = None
-    retired: bool = False
+    retired: bool = Field(default=False, sa_column_kwargs=_FALSE)
 
 
 class Ledger(SQLModel, table=True):
     """What a destination has acknowledged: this person is in this audience because we put them there."""
 
     __tablename__ = "ledger"
+    __table_args__ = _CLUSTERED
     destination: str = Field(primary_key=True)
     segment: str = Field(primary_key=True)
-    customer_id: int = Field(primary_key=True)
+    customer_id: int = Field(sa_column=_id())
     remote_id: str | None = None
     run_id: int
     at: int
@@ -244,7 +273,7 @@ class Outbox(SQLModel, table=True):
     customer_id: int
     action: str
     state: str
-    attempts: int = 0
+    attempts: int = Field(default=0, sa_column_kwargs=_ZERO)
     reason: str | None = None
     updated_at: int
 
@@ -266,7 +295,7 @@ class Refusal(SQLModel, table=True):
 
     __tablename__ = "refusal"
     destination: str = Field(primary_key=True)
-    customer_id: int = Field(primary_key=True)
+    customer_id: int = Field(sa_column=_id())
     reason: str
     at: int
     updated_at: int | None = None
@@ -337,13 +366,10 @@ FACT_INDEXES = (
     Index("ix_orders_email", Order.__table__.c.email_key),  # type: ignore[attr-defined]
     Index("ix_orders_placed", Order.__table__.c.placed_at, Order.__table__.c.customer_id),  # type: ignore[attr-defined]
     Index("ix_lines_customer", OrderLine.__table__.c.customer_id, OrderLine.__table__.c.category),  # type: ignore[attr-defined]
-    Index("ix_lines_order", OrderLine.__table__.c.order_id),  # type: ignore[attr-defined]
     Index("ix_refunds_customer", Refund.__table__.c.customer_id),  # type: ignore[attr-defined]
-    Index("ix_refunds_order", Refund.__table__.c.order_id),  # type: ignore[attr-defined]
     Index("ix_carts_customer", Cart.__table__.c.customer_id, Cart.__table__.c.created_at),  # type: ignore[attr-defined]
     Index("ix_carts_email", Cart.__table__.c.email_key),  # type: ignore[attr-defined]
     Index("ix_cart_lines_customer", CartLine.__table__.c.customer_id),  # type: ignore[attr-defined]
-    Index("ix_cart_lines_cart", CartLine.__table__.c.cart_id),  # type: ignore[attr-defined]
 )
 """Secondary indexes of the facts, built after the first load."""
 
