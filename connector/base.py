@@ -75,13 +75,17 @@ Verdict = Ok | RetryAfter | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the server says of a budget: `available` of `maximum` units now, restored at `rate` units a second."""
+    """What the server says of a budget: `available` of `maximum` units now, restored at `rate` units a second.
+
+    For a window of n seconds `rate` is maximum / n, and `resets` the seconds until the server's window begins anew.
+    """
 
     budget: str
     available: float
     maximum: float
     rate: float
     spent: float | None = None
+    resets: float | None = None
 
 
 class Wire(Protocol):

@@ -5,25 +5,30 @@
     ├── ScopeError           the key lacks a permission (exit 1)
     ├── WrongShop            no such shop, site or account (exit 1)
     ├── Stopped              the platform has closed the door: billing, lock, security (exit 1)
-    ├── BadRequest           this request will never be accepted (exit 3 where we wrote it, 1 where an owner's setting did)
+    ├── BadRequest           this request will never be accepted (exit 3; 1 where an owner's setting did it)
     ├── BadReply             the answer cannot be read or cannot be trusted (exit 4)
     └── Unavailable          tries or time used up; running again goes on from there (exit 4)
 """
 
 from __future__ import annotations
 
+from connector.redact import redact
+
 
 class PlatformError(Exception):
-    """A failed call. `operation` is the call's name; `request_id` is what the platform's support asks for."""
+    """A failed call. `operation` is the call's name; `request_id` is what the platform's support asks for.
+
+    `text` may quote the platform: secrets and addresses are masked here, once for all.
+    """
 
     exit_code = 1
 
     def __init__(self, platform: str, operation: str, text: str, request_id: str | None = None) -> None:
         self.platform = platform
         self.operation = operation
-        self.text = text
+        self.text = " ".join(redact(text).split())
         self.request_id = request_id
-        super().__init__(platform, operation, text, request_id)
+        super().__init__(platform, operation, self.text, request_id)
 
     def __str__(self) -> str:
         tail = f" (request {self.request_id})" if self.request_id else ""
