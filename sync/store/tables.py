@@ -1,18 +1,17 @@
 """The schema, declared once. Facts are integer-keyed; money is minor units, time UTC epoch seconds, missing is NULL.
 
-`customer_id` is the owner after identity resolution (guests joined by address, merged ids followed); `source_customer_id` is
-what the platform said. `local_day` counts the store zone's calendar days from 1970-01-01 = 0, `local_month` is year * 12 + month - 1.
-`digest` is a hash of all that a record mapped to, so that a record read again is known unchanged without looking further.
-A child table's key begins with its parent's, and the rows lie in that order (WITHOUT ROWID): a parent's children are replaced
-together without a further index. `customer_metrics` is declared by `sync.metrics.table` from the vocabulary in
-`mappings/metrics.toml`.
+`customer_id` is the owner after identity resolution (guests joined by address, merged ids followed);
+`source_customer_id` is what the platform said. `local_day` counts the store zone's calendar days from 1970-01-01 = 0,
+`local_month` is year * 12 + month - 1. `digest` is a hash of all that a record mapped to, so that a record read again
+is known unchanged without looking further. A child table's key begins with its parent's, and its rows lie in that order
+(WITHOUT ROWID): a parent's children are replaced together without a further index. `customer_metrics` is declared by
+`sync.metrics.table` from the vocabulary in `mappings/metrics.toml`.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, false, text
 from sqlmodel import Field, SQLModel
-
 
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
 _ZERO = {"server_default": text("0")}
@@ -262,9 +261,19 @@ class Ledger(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """One op on its way out. States and transitions: `sync.outbox`."""
+    """One op on its way out. States and transitions: `sync.outbox`; the indexes hold what is not settled."""
 
     __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_open", "destination", "id", sqlite_where=text("state IN ('pending', 'sent', 'retry')")),
+        Index(
+            "ix_outbox_key",
+            "destination",
+            "segment",
+            "customer_id",
+            sqlite_where=text("state IN ('pending', 'sent', 'retry')"),
+        ),
+    )
     id: int | None = Field(default=None, primary_key=True)
     plan_id: str
     run_id: int
@@ -276,6 +285,18 @@ class Outbox(SQLModel, table=True):
     attempts: int = Field(default=0, sa_column_kwargs=_ZERO)
     reason: str | None = None
     updated_at: int
+
+
+class PlanOp(SQLModel, table=True):
+    """The ops of the plan made last, as they will be queued; `why` = entered, left, lost, moved or doubt."""
+
+    __tablename__ = "plan_op"
+    id: int | None = Field(default=None, primary_key=True)
+    destination: str
+    segment: str
+    customer_id: int
+    action: str
+    why: str
 
 
 class Identity(SQLModel, table=True):
@@ -291,14 +312,14 @@ class Identity(SQLModel, table=True):
 
 
 class Refusal(SQLModel, table=True):
-    """A person a destination will not take; asked again only when the person's record changes."""
+    """A person a destination will not take. `record` is what of the person it saw: asked again when that differs."""
 
     __tablename__ = "refusal"
     destination: str = Field(primary_key=True)
     customer_id: int = Field(sa_column=_id())
     reason: str
     at: int
-    updated_at: int | None = None
+    record: str | None = None
 
 
 class StreamState(SQLModel, table=True):
