@@ -91,7 +91,7 @@ class ClientCredentials:
         return {} if self._token is None else {self._header: self._prefix + self._token.get_secret_value()}
 
     def renewal(self, now: float, refused: Mapping[str, str] | None = None) -> Renewal | None:
-        due = self._token is None or now >= self._ends - EARLY
+        due = self._token is None or now >= self._ends
         if due or (refused is not None and refused == self.headers()):
             return Renewal(self._call(), self._judge, self._accept)
         return None
@@ -115,7 +115,7 @@ class ClientCredentials:
             raise TypeError("a token reply was accepted without a token")
         token, lives = parsed
         REDACTOR.add(token)
-        self._token, self._ends = token, now + lives
+        self._token, self._ends = token, now + lives - min(EARLY, lives / 2)
 
 
 def retry_after(reply: Reply) -> float | None:

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from random import SystemRandom
 from types import TracebackType
@@ -24,7 +25,6 @@ from connector.auth import Auth, Renewal
 from connector.base import Call, Clock, Ok, Rejected, Reply, RetryAfter, Usage, Verdict, Wire
 from connector.budget import Budget, Budgets
 from connector.errors import AuthError, BadReply, PlatformError, Unavailable, WrongShop
-from connector.redact import redact
 from connector.retry import Again, Attempts, Policy
 from connector.sandbox.wire import Drop, Request, Simulator
 
@@ -32,8 +32,6 @@ CONNECT = 10.0
 READ = 60.0
 CONNECTIONS = 10
 CHANCE = SystemRandom().random
-
-Judge = Callable[[Call, Reply], Verdict]
 
 
 class Client:
@@ -71,6 +69,7 @@ class Client:
             timeout=httpx.Timeout(connect=CONNECT, read=read_timeout, write=read_timeout, pool=self._longest),
             limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
             headers={"User-Agent": "regulars"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=not _loopback(self._base),
         )
 
@@ -78,12 +77,12 @@ class Client:
         """The reply that answers `call`. Raises PlatformError with platform, operation and request id."""
         credentials = self._credentials(call)
         try:
-            return self._tried(call, credentials, self.wire.judge)
+            return self._tried(call, credentials, self.wire)
         except AuthError:
             renewed = self._credentials(call, refused=credentials)
             if renewed == credentials:
                 raise
-        return self._tried(call, renewed, self.wire.judge)
+        return self._tried(call, renewed, self.wire)
 
     def close(self) -> None:
         """Close all connections."""
@@ -107,17 +106,17 @@ class Client:
         return headers
 
     def _renew(self, renewal: Renewal) -> None:
-        reply = self._tried(renewal.call, {}, renewal.judge)
+        reply = self._tried(renewal.call, {}, _TokenWire(self.wire, renewal))
         renewal.accept(reply, self._clock.now())
 
-    def _tried(self, call: Call, credentials: Mapping[str, str], judge: Judge) -> Reply:
+    def _tried(self, call: Call, credentials: Mapping[str, str], wire: Wire) -> Reply:
         attempts = Attempts(self.policy, self._sleep, self._random)
         try:
-            return attempts.run(lambda: self._attempt(call, credentials, judge, attempts))
+            return attempts.run(lambda: self._attempt(call, credentials, wire, attempts))
         except Again as last:
             raise self._unavailable(call, last, attempts) from last
 
-    def _attempt(self, call: Call, credentials: Mapping[str, str], judge: Judge, attempts: Attempts) -> Reply:
+    def _attempt(self, call: Call, credentials: Mapping[str, str], wire: Wire, attempts: Attempts) -> Reply:
         request = self._request(call, credentials)
         with self._paid(call) as usages:
             began = self._clock.now()
@@ -126,16 +125,15 @@ class Client:
             finally:
                 attempts.charge(min(max(0.0, self._clock.now() - began), self._longest))
             try:
-                usage = self.wire.usage(call, reply)
-                verdict = judge(call, reply)
+                verdict = wire.judge(call, reply)
             except json.JSONDecodeError as error:
-                raise Again(f"the answer (HTTP {reply.status}) is no JSON") from error
+                raise Again(f"the answer (HTTP {reply.status}) is no JSON", None, wire.request_id(reply)) from error
+            usage = _numbers(wire, call, reply)
             if usage is not None:
                 usages.append(usage)
         return self._decided(call, reply, verdict, usage)
 
     def _decided(self, call: Call, reply: Reply, verdict: Verdict, usage: Usage | None) -> Reply:
-        request_id = self.wire.request_id(reply)
         match verdict:
             case Ok():
                 spent = usage.spent if usage is not None and usage.spent is not None else call.cost
@@ -145,10 +143,10 @@ class Client:
             case RetryAfter(seconds, reason):
                 if seconds:
                     self.budget.pause(call.budget, seconds, self._clock.now())
-                raise Again(reason, seconds, request_id)
+                raise Again(reason, seconds, self.wire.request_id(reply))
             case Rejected(error):
                 if isinstance(error, PlatformError) and error.request_id is None:
-                    error.request_id = request_id
+                    error.request_id = self.wire.request_id(reply)
                 raise error
 
     @contextmanager
@@ -209,9 +207,9 @@ class Client:
                 raise Unavailable(self.wire.platform, call.operation, text) from error
             raise Again(self._broken(error)) from error
         reply = Reply(response.status_code, dict(response.headers), response.content)
-        if response.has_redirect_location:
-            host = response.headers["location"]
-            text = f"the address redirects to {redact(host)}; redirects are not followed, set the address itself"
+        if response.next_request is not None:
+            target = response.next_request.url.host
+            text = f"{self._base.host} redirects to {target}, which is not followed; set the address that answers"
             raise WrongShop(self.wire.platform, call.operation, text, self.wire.request_id(reply))
         return reply
 
@@ -245,6 +243,18 @@ class Client:
         self._clock.sleep(seconds)
 
 
+class _TokenWire:
+    """Judges the reply to a request for a token, which has no rate numbers and another form than the API's replies."""
+
+    def __init__(self, wire: Wire, renewal: Renewal) -> None:
+        self.platform = wire.platform
+        self.judge = renewal.judge
+        self.request_id = wire.request_id
+
+    def usage(self, call: Call, reply: Reply) -> Usage | None:
+        return None
+
+
 class _InProcess(httpx.BaseTransport):
     """A simulator in place of the network, one request at a time."""
 
@@ -273,6 +283,14 @@ def handler_transport(simulator: Simulator | Callable[[Request], Reply]) -> http
     """A transport that hands each request to a simulator of this process, and its `Drop` to the client as a broken
     connection or a timeout."""
     return _InProcess(simulator if callable(simulator) else simulator.handle)
+
+
+def _numbers(wire: Wire, call: Call, reply: Reply) -> Usage | None:
+    """None also for a reply that was judged by its status and is no JSON: an error page carries no numbers."""
+    try:
+        return wire.usage(call, reply)
+    except json.JSONDecodeError:
+        return None
 
 
 def _base_url(platform: str, text: str) -> httpx.URL:
