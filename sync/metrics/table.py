@@ -1,11 +1,13 @@
 """Where derived values are kept. All of it can be rebuilt from the facts at any time.
 
-`customer_metrics` holds one row per live customer: the stored attributes of the vocabulary, and a few facts beside them
-that the store-wide pass needs and nobody is shown. `customer_gaps` and `store_gaps` count the days between purchase days, of
-a person and over the store, so that the store's median follows a change without reading all orders again.
+`customer_metrics` holds one row per live customer: the stored attributes of the vocabulary, and a few facts that the
+store-wide pass needs and nobody is shown. `customer_gaps` and `store_gaps` count the days between purchase days, of a
+person and over the store, so that the store's median follows a change without reading all orders again.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
@@ -14,7 +16,7 @@ from sqlmodel import SQLModel
 from mappings.vocabulary import Attribute, load_vocabulary
 
 BIG = BigInteger().with_variant(Integer(), "sqlite")
-_TYPES: dict[str, TypeEngine[object]] = {
+_TYPES: dict[str, TypeEngine[Any]] = {
     "int": BIG, "money": BIG, "date": BIG, "float": Float(), "text": Text(), "bool": Boolean()
 }  # fmt: skip
 _READ = frozenset({"customers", "orders", "carts"})
@@ -34,7 +36,7 @@ HIDDEN = {
     "earlier_median_gap": "float",
     "next_eval_at": "date",
 }
-"""Personal facts outside the vocabulary. Gaps are whole days between purchase days; `earlier_median_gap` leaves out the last."""
+"""Personal facts outside the vocabulary. Gaps are of purchase days; `earlier_median_gap` leaves out the last one."""
 
 ZEROES = frozenset({one.name for one in _stored if one.zero} | {"money_orders"})
 PERSONAL = (*(one.name for one in _stored if one.layer == "personal"), *HIDDEN)
