@@ -1,0 +1,199 @@
+"""One stream from a source into the store, incrementally and at least once.
+
+A range is half-open, [since, until). Rows, marks and the token of the next page are committed together, so that a
+process killed at any point repeats at most one page, and the change guard absorbs that page. Only after the last page
+does the mark move: to the newest change seen, but never past the moment reading began less the stream's lag, and never
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from connector.base import Cursor, Page, Record, Source, Stream
+from connector.errors import BadReply, BadRequest
+from mappings.load import MappingError
+from sync.progress import Progress, Silent
+from sync.store import state
+from sync.store.engine import Connection, Store
+from sync.store.upsert import Absorbed, Rows, Upsert
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReport:
+    """What reading a stream came to: `read` = new + changed + unchanged + quarantined."""
+
+    stream: str
+    read: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    pages: int = 0
+    calls: int = 0
+
+    def plus(self, absorbed: Absorbed, quarantined: int = 0) -> StreamReport:
+        """With the records of one more page."""
+        return replace(
+            self,
+            read=self.read + absorbed.new + absorbed.changed + absorbed.unchanged + quarantined,
+            new=self.new + absorbed.new,
+            changed=self.changed + absorbed.changed,
+            unchanged=self.unchanged + absorbed.unchanged,
+            quarantined=self.quarantined + quarantined,
+        )
+
+
+class Intake:
+    """Maps records of one stream and stores them; what does not map goes to quarantine and stops nobody."""
+
+    def __init__(self, source: Source, stream: Stream, *, run_id: int, now: int, zone: ZoneInfo, prefix: str) -> None:
+        self.stream = stream
+        self._to_rows = source.to_rows(stream)
+        self._upsert = Upsert(stream.name, source.columns(stream), zone=zone, prefix=prefix)
+        self._run_id = run_id
+        self._now = now
+
+    def map(self, records: Sequence[Record]) -> tuple[list[Rows], list[str], list[state.Refused]]:
+        """The rows of those that map, their ids, and those that do not."""
+        rows: list[Rows] = []
+        ids: list[str] = []
+        refused: list[state.Refused] = []
+        for record in records:
+            try:
+                rows.append(self._to_rows(record))
+            except MappingError as error:
+                record_id = _record_id(record) or error.record_id
+                refused.append(
+                    state.Refused(self.stream.name, record_id, _reason(error), record, self._run_id, self._now)
+                )
+            else:
+                ids.append(_record_id(record))
+        return rows, ids, refused
+
+    def store(
+        self, connection: Connection, mapped: tuple[list[Rows], list[str], list[state.Refused]]
+    ) -> tuple[Absorbed, int]:
+        """Store what `map` gave; returns what it came to and the number in quarantine."""
+        rows, ids, refused = mapped
+        absorbed = self._upsert.apply(connection, rows)
+        state.release(connection, self.stream.name, state.kept(connection, self.stream.name).intersection(ids))
+        state.quarantine(connection, refused)
+        return absorbed, len(refused)
+
+    def retry(self, store: Store) -> None:
+        """Map again what is in quarantine: a newer mapping may fit, and costs no call."""
+        with store.read() as connection:
+            kept = state.quarantined(connection, self.stream.name)
+        mapped = self.map([each.record for each in kept])
+        if mapped[0]:
+            with store.begin() as connection:
+                self.store(connection, mapped)
+
+
+def run_stream(
+    source: Source,
+    stream: Stream,
+    store: Store,
+    *,
+    run_id: int,
+    now: int,
+    zone: ZoneInfo,
+    prefix: str,
+    progress: Progress | None = None,
+    full: bool = False,
+) -> StreamReport:
+    """Read what changed since the mark (everything if `full`), first finishing a range an earlier run left open."""
+    intake = Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
+    intake.retry(store)
+    reading = _Reading(source, intake, store, progress or Silent())
+    with store.read() as connection:
+        found = state.load(connection, stream.name)
+    if found.page_token is not None and not full:
+        reading.finish(found)
+        with store.read() as connection:
+            found = state.load(connection, stream.name)
+    since = None if full else found.high_water
+    reading.finish(replace(found, page_token=None, since=since, until=now + 1, seen=None))
+    return reading.report
+
+
+class _Reading:
+    """Ranges of one stream, read to their end one after the other."""
+
+    def __init__(self, source: Source, intake: Intake, store: Store, progress: Progress) -> None:
+        self.report = StreamReport(intake.stream.name)
+        self._source = source
+        self._intake = intake
+        self._store = store
+        self._progress = progress
+
+    def finish(self, range_: state.Progress) -> None:
+        """Read the range from its token, or from its start where the platform no longer takes the token."""
+        stream = self._intake.stream
+        tokens: set[str] = set()
+        for page in self._pages(range_):
+            if page.next_token is not None and page.next_token in tokens:
+                text = f"paging runs in a circle after {self.report.pages} pages; stopped"
+                raise BadReply(self._source.platform, stream.name, text)
+            if page.next_token is not None:
+                tokens.add(page.next_token)
+            range_ = self._commit(page, range_)
+            self._progress.update(stream.name, self.report.read, page.total)
+        if range_.page_token is not None:
+            raise BadReply(self._source.platform, stream.name, "pages ended before the last one; run again to go on")
+        with self._store.begin() as connection:
+            state.save(connection, _closed(range_, stream))
+
+    def _pages(self, range_: state.Progress) -> Iterator[Page]:
+        cursor = Cursor(range_.since, range_.page_token, range_.until)
+        pages = self._source.pages(self._intake.stream, cursor)
+        if range_.page_token is not None:
+            try:
+                first = next(pages, None)
+            except BadRequest:
+                first = None
+            if first is None:
+                pages = self._source.pages(self._intake.stream, replace(cursor, page_token=None))
+            else:
+                yield first
+        yield from pages
+
+    def _commit(self, page: Page, range_: state.Progress) -> state.Progress:
+        mapped = self._intake.map(page.records)
+        with self._store.begin() as connection:
+            absorbed, quarantined = self._intake.store(connection, mapped)
+            seen = max((at for at in (range_.seen, absorbed.newest) if at is not None), default=None)
+            range_ = replace(range_, page_token=page.next_token, seen=seen)
+            state.save(connection, range_)
+        self.report = replace(
+            self.report.plus(absorbed, quarantined),
+            pages=self.report.pages + 1,
+            calls=self.report.calls + page.calls,
+        )
+        return range_
+
+
+def _closed(range_: state.Progress, stream: Stream) -> state.Progress:
+    """The state after the last page of a range. It is complete as of the moment its reading began."""
+    mark = range_.high_water
+    began = range_.completed_at if range_.until is None else range_.until - 1
+    if range_.seen is not None and began is not None:
+        reached = min(range_.seen, began - stream.lag)
+        mark = reached if mark is None else max(mark, reached)
+    return replace(range_, high_water=mark, page_token=None, since=None, until=None, seen=None, completed_at=began)
+
+
+def _record_id(record: Mapping[str, Any]) -> str:
+    """The platform's own id as text; a record without one is known by its content."""
+    found = record.get("id")
+    return str(found) if found is not None else orjson.dumps(record, default=str).decode()[:200]
+
+
+def _reason(error: MappingError) -> str:
+    return f"{error.path}: {error.reason}"

@@ -1,0 +1,323 @@
+"""A page of records into the tables, so that only what is new or differs is written and marked.
+
+Each page costs a fixed handful of statements, whatever its size. A record whose digest is stored is passed over; a
+newer `updated_at` wins over an older one; `updated_at` by itself is no difference, and neither are tags of our prefix:
+what we wrote does not come back as news. Children (lines, refunds, codes, tags) are replaced as a set, for changed
+parents only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from sync.store import identity
+from sync.store.engine import Connection
+from sync.store.identity import listed, mark_dirty
+from sync.store.tables import SQLModel
+
+Row = tuple[Any, ...]
+Rows = Mapping[str, list[Row]]
+
+_OWNED = ("orders", "carts")
+_EPOCH = date(1970, 1, 1).toordinal()
+_TAGS_KNOWN = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Absorbed:
+    """What a page came to. `newest` is the latest `updated_at` in it."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    newest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A record on its way in: its rows, and what is stored of it (None: nothing)."""
+
+    id: int
+    rows: Rows
+    parent: Row
+    digest: int
+    stored: Row | None = None
+
+
+class Upsert:
+    """The way into the tables of one stream, whose records' own table bears the stream's name."""
+
+    def __init__(self, stream: str, columns: Mapping[str, Sequence[str]], *, zone: ZoneInfo, prefix: str) -> None:
+        self._table = stream
+        self._columns = tuple(columns[stream])
+        self._id = self._columns.index("id")
+        self._updated = self._columns.index("updated_at")
+        self._place = _Place(self._columns, zone)
+        self._children = [
+            _Child(name, tuple(own), prefix) for name, own in columns.items() if name not in (stream, "product_tags")
+        ]
+        self._products = _ProductTags(columns) if "product_tags" in columns else None
+        self._insert = self._upsert_sql()
+        self._compared = [at for at, name in enumerate(self._columns) if name != "updated_at"]
+
+    def apply(self, connection: Connection, records: Iterable[Rows]) -> Absorbed:
+        """Store the records of a page and mark whom they concern; in one transaction with the page's token."""
+        total, entries, newest = self._latest(records)
+        entries = self._unknown(connection, entries)
+        if not entries:
+            return Absorbed(unchanged=total, newest=newest)
+        held = self._owners(connection, entries)
+        known = {entry.id for entry in entries if entry.stored is not None}
+        differing = {entry.id for entry in entries if entry.stored is not None and self._differs(entry)}
+        for child in self._children:
+            differing |= child.replace(connection, entries, known, held)
+        connection.exec_driver_sql(self._insert, [self._row(entry, held) for entry in entries])
+        if self._products is not None:
+            self._products.replace(connection, [entry.rows for entry in entries])
+        self._mark(connection, entries, held, differing)
+        new = len(entries) - len(known)
+        return Absorbed(new, len(differing), total - new - len(differing), newest)
+
+    def _latest(self, records: Iterable[Rows]) -> tuple[int, list[_Entry], int | None]:
+        """A page may hold a record twice when it changed while pages were read: the later wins."""
+        latest: dict[int, tuple[int, Rows, Row]] = {}
+        total = 0
+        newest: int | None = None
+        for rows in records:
+            total += 1
+            parent = rows[self._table][0]
+            updated = parent[self._updated]
+            if updated is not None and (newest is None or updated > newest):
+                newest = updated
+            there = latest.get(parent[self._id])
+            if there is None or _not_older(updated, there[0]):
+                latest[parent[self._id]] = (updated, rows, parent)
+        return total, [_Entry(at, rows, parent, _digest(rows)) for at, (_, rows, parent) in latest.items()], newest
+
+    def _unknown(self, connection: Connection, entries: list[_Entry]) -> list[_Entry]:
+        """Those that are new, or may differ from what is stored and are not older."""
+        stored = connection.exec_driver_sql(
+            f"SELECT id, digest, gone_at FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
+            (listed(entry.id for entry in entries),),
+        )
+        known = {row[0]: row[1] if row[2] is None else None for row in stored}
+        entries = [entry for entry in entries if entry.id not in known or known[entry.id] != entry.digest]
+        again = [entry.id for entry in entries if entry.id in known]
+        if not again:
+            return entries
+        owner = "customer_id" if self._table in _OWNED else "id"
+        key = "email_key" if "email_key" in self._columns else "NULL"
+        rows = {
+            row[0]: tuple(row)
+            for row in connection.exec_driver_sql(
+                f"SELECT id, gone_at, {owner}, {key}, {', '.join(self._columns)} FROM {self._table} "
+                "WHERE id IN (SELECT value FROM json_each(?))",
+                (listed(again),),
+            )
+        }
+        found = [_Entry(each.id, each.rows, each.parent, each.digest, rows.get(each.id)) for each in entries]
+        return [each for each in found if each.stored is None or self._wins(each, each.stored)]
+
+    def _wins(self, entry: _Entry, stored: Row) -> bool:
+        return _not_older(entry.parent[self._updated], stored[4 + self._updated])
+
+    def _differs(self, entry: _Entry) -> bool:
+        stored = entry.stored or ()
+        return stored[1] is not None or any(entry.parent[at] != stored[4 + at] for at in self._compared)
+
+    def _owners(self, connection: Connection, entries: list[_Entry]) -> dict[int, Row]:
+        """For each record what its children repeat: owner and business date."""
+        if self._table not in _OWNED:
+            return {entry.id: (entry.id, None) for entry in entries}
+        claims = [self._place.claim(entry.parent) for entry in entries]
+        found = identity.owners(connection, claims)
+        return {
+            entry.id: (owner, self._place.placed_at(entry.parent)) for entry, owner in zip(entries, found, strict=True)
+        }
+
+    def _row(self, entry: _Entry, held: Mapping[int, Row]) -> Row:
+        if self._table == "orders":
+            return (*entry.parent, entry.digest, held[entry.id][0], *self._place.days(entry.parent))
+        if self._table == "carts":
+            return (*entry.parent, entry.digest, held[entry.id][0])
+        return (*entry.parent, entry.digest)
+
+    def _upsert_sql(self) -> str:
+        derived = {"orders": ("customer_id", "local_day", "local_month"), "carts": ("customer_id",)}
+        names = (*self._columns, "digest", *derived.get(self._table, ()))
+        changes = [f"{name} = excluded.{name}" for name in names if name != "id"]
+        changes += ["gone_at = NULL"] if self._table in _OWNED else ["gone_at = NULL", "merged_into = NULL"]
+        return (
+            f"INSERT INTO {self._table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+            f"ON CONFLICT (id) DO UPDATE SET {', '.join(changes)}"
+        )
+
+    def _mark(
+        self, connection: Connection, entries: list[_Entry], held: Mapping[int, Row], differing: set[int]
+    ) -> None:
+        people = {held[entry.id][0] for entry in entries if entry.stored is None or entry.id in differing}
+        for entry in entries:
+            if entry.stored is not None and (entry.id in differing or entry.stored[2] != held[entry.id][0]):
+                people |= {entry.stored[2], held[entry.id][0]}
+        mark_dirty(connection, people - {None})
+        if self._table not in _OWNED and "email_key" in self._columns:
+            self._rejoin(connection, entries)
+
+    def _rejoin(self, connection: Connection, entries: list[_Entry]) -> None:
+        """A customer that is new, came back or has another address may own guests' orders, or no longer."""
+        at = self._columns.index("email_key")
+        keys: set[str | None] = set()
+        back: list[int] = []
+        for entry in entries:
+            if entry.stored is None or entry.stored[1] is not None:
+                keys.add(entry.parent[at])
+            elif entry.stored[3] != entry.parent[at]:
+                keys |= {entry.stored[3], entry.parent[at]}
+            if entry.stored is not None and entry.stored[1] is not None:
+                back.append(entry.id)
+        identity.rejoin(connection, [key for key in keys if key is not None], back)
+
+
+class _Place:
+    """Reads from an order or a cart whose it is, and when it happened in the store's zone."""
+
+    def __init__(self, columns: Sequence[str], zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._source = _index(columns, "source_customer_id")
+        self._key = _index(columns, "email_key")
+        self._placed = _index(columns, "placed_at")
+
+    def claim(self, parent: Row) -> tuple[int | None, str | None]:
+        return (
+            None if self._source is None else parent[self._source],
+            None if self._key is None else parent[self._key],
+        )
+
+    def placed_at(self, parent: Row) -> int | None:
+        return None if self._placed is None else parent[self._placed]
+
+    def days(self, parent: Row) -> tuple[int | None, int | None]:
+        placed = self.placed_at(parent)
+        return (None, None) if placed is None else local_days(placed, self._zone)
+
+
+class _Child:
+    """A table whose rows belong to a record; its key begins with the record's id."""
+
+    def __init__(self, name: str, columns: tuple[str, ...], prefix: str) -> None:
+        table = SQLModel.metadata.tables[name]
+        parent = next(iter(table.primary_key.columns)).name
+        self._name = name
+        self._parent = columns.index(parent)
+        self._prefix = prefix.lower()
+        self._tag = columns.index("tag") if name == "customer_tags" else None
+        own = {column.name for column in table.columns} - set(columns)
+        self._repeats = tuple(at for at, column in enumerate(("customer_id", "placed_at")) if column in own)
+        added = [("customer_id", "placed_at")[at] for at in self._repeats] + (["ours"] if self._tag is not None else [])
+        names = (*columns, *added)
+        self._insert = f"INSERT OR REPLACE INTO {name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        self._delete = f"DELETE FROM {name} WHERE {parent} = ?"
+        self._select = f"SELECT {', '.join(names)} FROM {name} WHERE {parent} IN (SELECT value FROM json_each(?))"
+
+    def replace(
+        self, connection: Connection, entries: Sequence[_Entry], known: set[int], held: Mapping[int, Row]
+    ) -> set[int]:
+        """Write the children of these records where they differ; returns the records where that is news."""
+        stored: dict[int, set[Row]] = {}
+        if known:
+            for row in connection.exec_driver_sql(self._select, (listed(known),)):
+                stored.setdefault(row[self._parent], set()).add(tuple(row))
+        rows: list[Row] = []
+        outdated: list[tuple[int]] = []
+        news: set[int] = set()
+        for entry in entries:
+            wanted = self._rows(entry, held[entry.id])
+            if entry.id in known:
+                there, here = stored.get(entry.id, set()), set(wanted)
+                if there == here:
+                    continue
+                outdated.append((entry.id,))
+                if self._tag is None or {each for each in there ^ here if not each[-1]}:
+                    news.add(entry.id)
+            rows += wanted
+        if outdated:
+            connection.exec_driver_sql(self._delete, outdated)
+        if rows:
+            connection.exec_driver_sql(self._insert, rows)
+        return news
+
+    def _rows(self, entry: _Entry, held: Row) -> list[Row]:
+        own = entry.rows.get(self._name, [])
+        if self._tag is not None:
+            at, prefix = self._tag, self._prefix
+            return [(*row, is_ours(row[at], prefix)) for row in own]
+        repeats = tuple(held[at] for at in self._repeats)
+        return [row + repeats for row in own] if repeats else list(own)
+
+
+class _ProductTags:
+    """Tags of products as last seen on a line; a product on a line without tags has none."""
+
+    def __init__(self, columns: Mapping[str, Sequence[str]]) -> None:
+        self._product = columns["product_tags"].index("product_id")
+        self._tag = columns["product_tags"].index("tag")
+        self._lines = next((name for name in ("order_lines", "cart_lines") if name in columns), None)
+        self._line_product = columns[self._lines].index("product_id") if self._lines else 0
+        self._seen: dict[int, frozenset[str]] = {}
+
+    def replace(self, connection: Connection, records: Sequence[Rows]) -> None:
+        tags: dict[int, set[str]] = {}
+        for rows in records:
+            for line in rows.get(self._lines, ()) if self._lines else ():
+                if line[self._line_product] is not None:
+                    tags.setdefault(line[self._line_product], set())
+            for row in rows.get("product_tags", ()):
+                tags.setdefault(row[self._product], set()).add(row[self._tag])
+        fresh = {product: own for product, own in tags.items() if self._seen.get(product) != frozenset(own)}
+        if not fresh:
+            return
+        stored: dict[int, set[str]] = {product: set() for product in fresh}
+        for product, tag in connection.exec_driver_sql(
+            "SELECT product_id, tag FROM product_tags WHERE product_id IN (SELECT value FROM json_each(?))",
+            (listed(fresh),),
+        ):
+            stored[product].add(tag)
+        gone = [(product, tag) for product, own in fresh.items() for tag in stored[product] - own]
+        come = [(product, tag) for product, own in fresh.items() for tag in own - stored[product]]
+        if gone:
+            connection.exec_driver_sql("DELETE FROM product_tags WHERE product_id = ? AND tag = ?", gone)
+        if come:
+            connection.exec_driver_sql("INSERT INTO product_tags (product_id, tag) VALUES (?, ?)", come)
+        if len(self._seen) > _TAGS_KNOWN:
+            self._seen.clear()
+        self._seen.update((product, frozenset(own)) for product, own in fresh.items())
+
+
+def is_ours(tag: str, prefix: str) -> bool:
+    """True for a tag that carries our prefix (given in lower case); platforms compare tags without letter case."""
+    return bool(prefix) and tag.lower().startswith(prefix)
+
+
+def local_days(instant: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Day (1970-01-01 = 0) and month (year * 12 + month - 1) of an instant in the store's zone."""
+    there = datetime.fromtimestamp(instant, zone)
+    return there.toordinal() - _EPOCH, there.year * 12 + there.month - 1
+
+
+def _digest(rows: Rows) -> int:
+    return int.from_bytes(blake2b(orjson.dumps(rows), digest_size=8).digest(), "big", signed=True)
+
+
+def _not_older(updated: int | None, stored: int | None) -> bool:
+    return updated is None or stored is None or updated >= stored
+
+
+def _index(columns: Sequence[str], name: str) -> int | None:
+    return columns.index(name) if name in columns else None
