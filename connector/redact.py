@@ -22,7 +22,11 @@ SHORTEST = 4
 
 _AT = r"(?:@|%(?:25)*40|\\u0040|&#(?:64|x40);)"
 _LOCAL = r"(?:[\w.!#$'*+^`{|}~-]|%(?!(?:25)*40)|&(?!\#(?:64|x40);)(?=\w*;))"
-_ADDRESS = re.compile(rf"(?<![\w.!#$'*+^`{{|}}~%-]){_LOCAL}+(?:{_AT}[\w-]+(?:\.[\w-]+)*)+", re.IGNORECASE)
+_LABEL = r"(?:[\w-]|%(?:25)*[89a-f][0-9a-f])+"
+_ADDRESS = re.compile(
+    rf"(?<![\w.!#$'*+^`{{|}}~%-]){_LOCAL}+(?:{_AT}{_LABEL}(?:\.{_LABEL})*)+",
+    re.IGNORECASE,
+)
 
 
 class Redactor(logging.Filter):
