@@ -24,7 +24,7 @@ def email_key(email: str | None) -> str | None:
     return (email or "").strip().lower() or None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Product:
     """Something sold. `category` is what Shopify calls the product type."""
 

@@ -65,6 +65,7 @@ class Register:
         self.events: list[Event] = []
         self.merged: dict[int, int] = {}
         self.watchers: list[Watcher] = []
+        self.catalogue = 0
         self.source_ids: dict[str, dict[str, int]] = {}
         self._numbers = {kind: count(first) for kind, first in FIRST_NUMBERS.items()}
         self._order_names = count(1001)

@@ -61,6 +61,12 @@ class World(Register):
         self.products[number] = product
         return product
 
+    def edit_product(self, product: Product, **facts: str | int | tuple[str, ...] | None) -> None:
+        """Change a product; lines already sold show it as it is now."""
+        for name, value in facts.items():
+            setattr(product, name, value)
+        self.catalogue += 1
+
     def add_customer(
         self, email: str | None = None, *, at: int | None = None, tags: Iterable[str] = (), **facts: str | int | None
     ) -> Customer:
