@@ -1,0 +1,66 @@
+"""What `regulars doctor` says of a Shopify key: what it may read and write, and what stays hidden from it."""
+
+from __future__ import annotations
+
+from connector.base import Finding, Shop
+from connector.shopify import wire
+from connector.shopify.connection import Connection
+from connector.shopify.limits import limits
+
+FIX = "add it to the app's scopes in the Dev Dashboard, release a version and approve it in the shop"
+
+_READ_SCOPES = (
+    ("read_customers", "error", "customers cannot be read"),
+    ("read_orders", "error", "orders and abandoned checkouts cannot be read"),
+    ("read_products", "warning", "categories and product tags of what was bought stay empty"),
+)
+
+
+def examine(connection: Connection) -> list[Finding]:
+    """Key, scopes, history, protected fields and version."""
+    shop = connection.read_shop()
+    findings = [Finding("ok", "key", f"accepted by {shop.name} ({shop.currency}, {shop.zone})")]
+    for scope, level, blocks in _READ_SCOPES:
+        if scope not in shop.scopes:
+            text = f"the key lacks {scope}, so {blocks}"
+            findings.append(Finding("error" if level == "error" else "warning", "scopes", text, FIX))
+    findings += _history(shop) + _protected(connection, shop) + _version(connection)
+    if all(finding.level == "ok" for finding in findings):
+        findings.append(Finding("ok", "scopes", "everything can be read"))
+    return findings
+
+
+def examine_tags(connection: Connection) -> list[Finding]:
+    """May tags be written?"""
+    if "write_customers" in connection.read_shop().scopes:
+        return [Finding("ok", "tags", "customer tags can be written")]
+    return [Finding("error", "tags", "the key lacks write_customers, so customer tags cannot be written", FIX)]
+
+
+def _history(shop: Shop) -> list[Finding]:
+    if shop.oldest_order is None or "read_orders" not in shop.scopes:
+        return []
+    text = f"token lacks scope read_all_orders, so only the last {limits().history.days} days of orders are visible"
+    fix = "add it in the Dev Dashboard (needs approval), or run with --force truncated-history"
+    return [Finding("warning", "history", text, fix)]
+
+
+def _protected(connection: Connection, shop: Shop) -> list[Finding]:
+    """Protected customer data is refused field by field: shopify.dev/docs/apps/launch/protected-customer-data"""
+    for stream, scope in (("customers", "read_customers"), ("orders", "read_orders")):
+        if scope in shop.scopes:
+            connection.ask(wire.page(connection.costs, stream, 1, None, None))
+    hidden = [path for path in connection.denied if not path.endswith("product")]
+    if not hidden:
+        return []
+    text = f"access to protected customer data is refused, these stay empty: {', '.join(sorted(hidden))}"
+    fix = "request access to protected customer data (names and e-mail addresses) in the Dev Dashboard"
+    return [Finding("error", "protected data", text, fix)]
+
+
+def _version(connection: Connection) -> list[Finding]:
+    wanted = limits().api.version
+    if connection.served in (None, wanted):
+        return []
+    text = f"Shopify answers in API version {connection.served}, not in {wanted}: the version has been retired"
+    return [Finding("warning", "version", text, "install a newer regulars")]
