@@ -68,7 +68,7 @@ def rejoin(connection: Connection, keys: Collection[str], customers: Collection[
 def depart(connection: Connection, survivors: Mapping[int, int | None], now: int) -> int:
     """These customers are gone, merged into a survivor where one is given; returns how many orders and carts moved.
 
-    History and ledger of a merged customer move to the survivor: what was acknowledged for the one stands at the other.
+    The history of a merged customer moves to the survivor. The ledger follows when it is next compared (`store.ledger`).
     """
     if not survivors:
         return 0
@@ -82,8 +82,6 @@ def depart(connection: Connection, survivors: Mapping[int, int | None], now: int
         moves = [(survivor, gone) for gone, survivor in merged.items()]
         connection.exec_driver_sql("UPDATE customers SET merged_into = ? WHERE merged_into = ?", moves)
         connection.exec_driver_sql("UPDATE membership_event SET customer_id = ? WHERE customer_id = ?", moves)
-        connection.exec_driver_sql("UPDATE OR IGNORE ledger SET customer_id = ? WHERE customer_id = ?", moves)
-        connection.exec_driver_sql("DELETE FROM ledger WHERE customer_id = ?", [(gone,) for gone in merged])
     mark_dirty(connection, set(survivors) | set(merged.values()))
     return rejoin(connection, keys, list(survivors))
 

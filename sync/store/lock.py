@@ -1,8 +1,8 @@
 """One writer per store.
 
 The lock is the operating system's, on a file beside the database, so it ends with its process, even by `kill -9`. The
-text (process, start, command) is for the message to whoever comes second. Where the file system knows no locks, that text
-decides: a process that lives, and is the one that wrote it, holds the lock.
+file's text (process, start, command) is for the message to whoever comes second. Where the file system knows no locks,
+that text decides: a process that lives, and is the one that wrote it, holds the lock.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ def _alive(holder: dict[str, Any]) -> bool:
     pid = holder.get("pid")
     if not isinstance(pid, int) or pid <= 0:
         return False
+    if sys.platform == "win32":
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

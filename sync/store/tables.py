@@ -96,6 +96,16 @@ class Order(SQLModel, table=True):
     digest: int | None = Field(default=None, sa_column=_digest())
 
 
+class OwnerMove(SQLModel, table=True):
+    """The platform moved orders or carts from one customer to another: what tells a merged customer's survivor."""
+
+    __tablename__ = "owner_move"
+    __table_args__ = _CLUSTERED
+    source_customer_id: int = Field(sa_column=_id())
+    target_customer_id: int = Field(sa_column=_id())
+    at: int
+
+
 class OrderCode(SQLModel, table=True):
     """A discount code used on an order."""
 

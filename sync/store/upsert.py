@@ -167,8 +167,24 @@ class Upsert:
             if entry.stored is not None and (entry.id in differing or entry.stored[2] != held[entry.id][0]):
                 people |= {entry.stored[2], held[entry.id][0]}
         mark_dirty(connection, people - {None})
-        if self._table not in _OWNED and "email_key" in self._columns:
+        if self._table in _OWNED:
+            self._note_moves(connection, entries)
+        elif "email_key" in self._columns:
             self._rejoin(connection, entries)
+
+    def _note_moves(self, connection: Connection, entries: list[_Entry]) -> None:
+        moves = []
+        for entry in entries:
+            if entry.stored is not None:
+                before, after = self._place.claim(entry.stored[4:])[0], self._place.claim(entry.parent)[0]
+                if before is not None and after is not None and before != after:
+                    moves.append((before, after, entry.parent[self._updated] or 0))
+        if moves:
+            connection.exec_driver_sql(
+                "INSERT INTO owner_move (source_customer_id, target_customer_id, at) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                moves,
+            )
 
     def _rejoin(self, connection: Connection, entries: list[_Entry]) -> None:
         """A customer that is new, came back or has another address may own guests' orders, or no longer."""
