@@ -11,23 +11,17 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, FromClause, Select, Table, and_, case, exists, func, literal, select
 
 from mappings.vocabulary import Attribute, load_vocabulary
+from sync.metrics.counting import DAY, customers, live
 from sync.metrics.portable import after_at
 from sync.metrics.table import customer_metrics, is_stored
 from sync.store.tables import SQLModel
 
-DAY = 86400
 _tables = SQLModel.metadata.tables
-customers: Table = _tables["customers"]
 customer_tags: Table = _tables["customer_tags"]
 order_codes: Table = _tables["order_codes"]
 
 WITHOUT_HISTORY = tuple(one.name for one in load_vocabulary().attributes.values() if one.layer == "profile")[1:]
 """Attributes that are as last read, whatever the instant asked for. Only the date of the record cannot change."""
-
-
-def live(people: FromClause = customers) -> ColumnElement[bool]:
-    """A person who is there: neither deleted at the platform nor merged into another."""
-    return and_(people.c.gone_at.is_(None), people.c.merged_into.is_(None))
 
 
 def base() -> FromClause:

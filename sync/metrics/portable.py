@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Insert, Table, Text, cast, func
+from sqlalchemy import ColumnElement, Connection, CursorResult, Float, Insert, Table, Text, cast, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -40,6 +40,11 @@ def _by_code_point(element: by_code_point, compiler: SQLCompiler, **options: Any
     return f'{text} COLLATE "C"' if compiler.dialect.name == "postgresql" else text
 
 
+def dialect_insert(dialect: str, table: Table) -> Any:
+    """The INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy keeps it apart."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
 def upsert(dialect: str, table: Table, rows: Select[Any], keys: Iterable[str], changed: Iterable[str]) -> Insert:
     """INSERT ... SELECT that writes over the `changed` columns where the keys are there already; none: leaves the row.
 
@@ -47,12 +52,21 @@ def upsert(dialect: str, table: Table, rows: Select[Any], keys: Iterable[str], c
     (https://www.sqlite.org/lang_upsert.html, "Parsing Ambiguity").
     """
     columns = [column.name for column in rows.selected_columns]
-    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    statement = insert.from_select(columns, rows)
-    values = {name: statement.excluded[name] for name in changed}
-    if not values:
-        return statement.on_conflict_do_nothing(index_elements=list(keys))
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=values)
+    insert = dialect_insert(dialect, table).from_select(columns, rows)
+    values = {name: insert.excluded[name] for name in changed}
+    statement: Insert = (
+        insert.on_conflict_do_update(index_elements=list(keys), set_=values)
+        if values
+        else insert.on_conflict_do_nothing(index_elements=list(keys))
+    )
+    return statement
+
+
+def rows_written(connection: Connection, result: CursorResult[Any]) -> int:
+    """The row count of a write. Python's sqlite3 tells none for statements that begin with WITH."""
+    if result.rowcount >= 0:
+        return result.rowcount
+    return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
 
 
 def division(above: ColumnElement[Any], below: ColumnElement[Any]) -> ColumnElement[Any]:

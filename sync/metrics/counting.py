@@ -1,0 +1,102 @@
+"""Which orders count, and whose: the rule of the shop and the scope of one statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, FromClause, Table, and_, func, not_, select
+
+from sync.store.tables import SQLModel
+
+_tables = SQLModel.metadata.tables
+customers: Table = _tables["customers"]
+orders: Table = _tables["orders"]
+order_lines: Table = _tables["order_lines"]
+carts: Table = _tables["carts"]
+dirty: Table = _tables["dirty"]
+
+DAY = 86400
+NEVER_COUNTED = ("voided", "expired", "declined", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSettings:
+    """The shop's zone and currency, and which orders count beside the undisputed ones."""
+
+    zone: ZoneInfo
+    currency: str
+    count_unpaid: bool = True
+    count_zero: bool = True
+    count_refunded: bool = True
+    count_cancelled: bool = False
+    count_test: bool = False
+
+    def text(self) -> str:
+        """All of it as one line: when it changes, every metric is to be worked out anew."""
+        switches = (self.count_unpaid, self.count_zero, self.count_refunded, self.count_cancelled, self.count_test)
+        return " ".join([self.zone.key, self.currency, *(str(int(switch)) for switch in switches)])
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The customers a statement works on: ids in the half-open range (after, upto], or only the dirty ones of them."""
+
+    after: int | None = None
+    upto: int | None = None
+    dirty: bool = False
+
+    def covers(self, customer_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        if self.dirty:
+            return customer_id.in_(select(dirty.c.customer_id).where(self._range(dirty.c.customer_id)))
+        return self._range(customer_id)
+
+    def _range(self, customer_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        if self.after is None and self.upto is None:
+            return customer_id.is_not(None)
+        bounds = []
+        if self.after is not None:
+            bounds.append(customer_id > self.after)
+        if self.upto is not None:
+            bounds.append(customer_id <= self.upto)
+        return and_(*bounds)
+
+
+def live(people: FromClause = customers) -> ColumnElement[bool]:
+    """A person who is there: neither deleted at the platform nor merged into another."""
+    return and_(people.c.gone_at.is_(None), people.c.merged_into.is_(None))
+
+
+def exclusions(settings: MetricSettings) -> list[tuple[str, ColumnElement[bool]]]:
+    """Why an order does not count, in the order in which a reason is given. No condition is ever NULL."""
+    o = orders.c
+    status = func.coalesce(o.status, "")
+    reasons: list[tuple[str, ColumnElement[bool]]] = [
+        ("gone", o.gone_at.is_not(None)),
+        ("undated", o.placed_at.is_(None)),
+    ]
+    if not settings.count_test:
+        reasons.append(("test", o.test.is_not(False)))
+    if not settings.count_cancelled:
+        reasons.append(("cancelled", o.cancelled_at.is_not(None)))
+    reasons += [(word, status == word) for word in NEVER_COUNTED]
+    if not settings.count_unpaid:
+        reasons.append(("unpaid", status == "unpaid"))
+    if not settings.count_zero:
+        reasons.append(("zero", o.total == 0))
+    if not settings.count_refunded:
+        reasons.append(("refunded", and_(o.total > 0, o.refunded >= o.total)))
+    return reasons
+
+
+def counted(settings: MetricSettings) -> ColumnElement[bool]:
+    """An order that counts, whoever it belongs to."""
+    words = [*NEVER_COUNTED, *([] if settings.count_unpaid else ["unpaid"])]
+    rest = [condition for reason, condition in exclusions(settings) if reason not in words]
+    return and_(*(not_(condition) for condition in rest), func.coalesce(orders.c.status, "").not_in(words))
+
+
+def has_money(settings: MetricSettings, facts: Table = orders) -> ColumnElement[bool]:
+    """In the shop's currency. Money in another one is in no sum."""
+    return func.coalesce(facts.c.currency, settings.currency) == settings.currency

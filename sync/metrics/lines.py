@@ -1,0 +1,79 @@
+"""What was bought: quantities, different products, and the category and brand that most money went to.
+
+Lines know their customer but not whether their order counts; the few orders that do not are looked up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Select, case, cast, func, select
+
+from sync.metrics.counting import MetricSettings, Scope, counted, has_money, order_lines, orders
+from sync.metrics.family import Family
+from sync.metrics.portable import by_code_point, division
+from sync.metrics.table import BIG
+
+
+def lines_family(scope: Scope, settings: MetricSettings) -> Family:
+    """Sums over the lines of counted orders; the value of a line is its net in the shop's currency."""
+    sums = _sums(scope, settings)
+    category = _top(scope, settings, order_lines.c.category)
+    brand = _top(scope, settings, order_lines.c.brand)
+    return Family(
+        (sums, category, brand),
+        {
+            "items_purchased": sums.c.items_purchased,
+            "distinct_products": sums.c.distinct_products,
+            "distinct_categories": sums.c.distinct_categories,
+            "distinct_brands": sums.c.distinct_brands,
+            "top_category": category.c.entry,
+            "top_category_share": division(category.c.value, sums.c.value),
+            "top_brand": brand.c.entry,
+            "top_brand_share": division(brand.c.value, sums.c.value),
+        },
+    )
+
+
+def _bought(scope: Scope, settings: MetricSettings) -> ColumnElement[bool]:
+    line = order_lines.c
+    other = select(orders.c.id).where(scope.covers(orders.c.customer_id), ~counted(settings))
+    return scope.covers(line.customer_id) & line.order_id.not_in(other)
+
+
+def _value(scope: Scope, settings: MetricSettings) -> ColumnElement[Any]:
+    line = order_lines.c
+    foreign = select(orders.c.id).where(scope.covers(orders.c.customer_id), ~has_money(settings))
+    return cast(func.sum(case((line.order_id.in_(foreign), 0), else_=line.net)), BIG)
+
+
+def _sums(scope: Scope, settings: MetricSettings) -> CTE:
+    line = order_lines.c
+    return (
+        select(
+            line.customer_id,
+            cast(func.sum(line.quantity), BIG).label("items_purchased"),
+            func.count(line.product_id.distinct()).label("distinct_products"),
+            func.count(line.category.distinct()).label("distinct_categories"),
+            func.count(line.brand.distinct()).label("distinct_brands"),
+            _value(scope, settings).label("value"),
+        )
+        .where(_bought(scope, settings))
+        .group_by(line.customer_id)
+        .cte("line_sums")
+    )
+
+
+def _top(scope: Scope, settings: MetricSettings, entry: ColumnElement[Any]) -> CTE:
+    line, name = order_lines.c, str(entry.key)
+    values: Select[Any] = (
+        select(line.customer_id, entry.label("entry"), _value(scope, settings).label("value"))
+        .where(_bought(scope, settings), entry.is_not(None))
+        .group_by(line.customer_id, entry)
+    )
+    each = values.subquery(f"values_by_{name}").c
+    first = func.row_number().over(
+        partition_by=each.customer_id, order_by=(each.value.desc(), by_code_point(each.entry))
+    )
+    ranked = select(each.customer_id, each.entry, each.value, first.label("place")).subquery(f"ranked_by_{name}").c
+    return select(ranked.customer_id, ranked.entry, ranked.value).where(ranked.place == 1).cte(f"top_{name}")
