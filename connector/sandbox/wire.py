@@ -35,3 +35,12 @@ class Simulator(Protocol):
 
     def handle(self, request: Request) -> Reply:
         """Answer, or raise `Drop`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A simulator with what a project folder needs to use it: keys of its TOML section, and secrets."""
+
+    simulator: Simulator
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
-import sqlite3
 import sys
 import tempfile
 import traceback
@@ -22,35 +23,21 @@ def explain(error: Exception) -> int:
     if isinstance(error, RegularsError | PlatformError):
         print(redact(str(error)), file=sys.stderr)
         return error.exit_code
-    cause = _database_trouble(error)
-    if cause is not None:
-        print(cause, file=sys.stderr)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        print(
+            f"{error.filename or 'file'}: {os.strerror(error.errno).lower()}; mend that and run again", file=sys.stderr
+        )
         return 1
     print(f"this is a bug in regulars: {type(error).__name__}; please report it with {_report(error)}", file=sys.stderr)
     return BUG
-
-
-def _database_trouble(error: BaseException) -> str | None:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, sqlite3.OperationalError):
-            text = str(seen)
-            if "full" in text:
-                return "the disk is full: nothing of this step was kept; free some space and run again"
-            if "locked" in text:
-                return "the database is in use by another program; close it and run again"
-            if "readonly" in text or "unable to open" in text:
-                return f"the database cannot be written ({text}); check the permissions of the project folder"
-        if isinstance(seen, OSError) and seen.errno in (28, 122):
-            return "the disk is full: nothing of this step was kept; free some space and run again"
-        seen = getattr(seen, "orig", None) or seen.__cause__
-    return None
 
 
 def _report(error: Exception) -> Path:
     """Write the whole story, scrubbed, to a private file and return its path."""
     lines = traceback.format_exception(error)
     head = f"regulars {version('regulars')}, Python {platform.python_version()}, {platform.system()}\n\n"
-    with tempfile.NamedTemporaryFile("w", prefix="regulars-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="regulars-bug-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
         file.write(head + redact("".join(lines)))
     return Path(file.name)

@@ -1,4 +1,4 @@
-"""The `regulars` command: names, options and help. Every command's work lives in its own module, imported when it is called."""
+"""The `regulars` command: names, options, help. Each command's work lives in a module imported when it is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-segments_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The catalogue, sizes, definitions, members.")
+segments_app = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="The catalogue, sizes, definitions, members."
+)
 customers_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Customers with all their metrics.")
 app.add_typer(segments_app, name="segments")
 app.add_typer(customers_app, name="customers")
@@ -45,7 +47,9 @@ Force = Annotated[
 ]
 Full = Annotated[bool, typer.Option("--full", help="Read and compute everything again.")]
 OnlyStreams = Annotated[str | None, typer.Option("--only-streams", help="Read only these streams, by comma.")]
-Adopt = Annotated[bool, typer.Option("--adopt", help="Take over tags and lists that already carry an audience's exact name.")]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take over tags and lists that already carry an audience's exact name.")
+]
 
 
 @app.command()
@@ -68,7 +72,9 @@ def init(
     api_url: Annotated[str | None, typer.Option(help="Another address for the store's API (sandbox, proxy).")] = None,
     klaviyo: Annotated[bool | None, typer.Option("--klaviyo/--no-klaviyo", help="Push lists to Klaviyo.")] = None,
     klaviyo_api_url: Annotated[str | None, typer.Option(help="Another address for Klaviyo's API.")] = None,
-    tags: Annotated[bool | None, typer.Option("--tags/--no-tags", help="Write customer tags back to the store.")] = None,
+    tags: Annotated[
+        bool | None, typer.Option("--tags/--no-tags", help="Write customer tags back to the store.")
+    ] = None,
     prefix: Annotated[str | None, typer.Option(help="What our tags begin with.")] = None,
     packs: Annotated[str | None, typer.Option(help="Segment packs, by comma.")] = None,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Try the keys now.")] = True,
@@ -150,7 +156,9 @@ def plan(
     force: Force = None,
     adopt: Adopt = False,
     as_json: Json = False,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 10 when there are changes.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 10 when there are changes.")
+    ] = False,
     as_of: Annotated[str | None, typer.Option("--as-of", hidden=True)] = None,
 ) -> None:
     """Show every write before it is made."""

@@ -1,0 +1,74 @@
+"""The composition root: the only place that joins config, store, platforms and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connector.base import Access, Clock, Destination, Source
+from connector.redact import REDACTOR
+from sync.cli.output import progress
+from sync.clock import SystemClock
+from sync.config import Project, load_project, require_secrets
+from sync.metrics import MetricSettings
+from sync.runs import Workspace
+from sync.segments.catalogue import load
+from sync.store.engine import open_store
+
+
+@contextmanager
+def workspace(
+    config: Path | None,
+    *,
+    online: bool,
+    clock: Clock | None = None,
+    transports: Mapping[str, Any] | None = None,
+) -> Iterator[Workspace]:
+    """A project, its segments compiled, its database open; `online` also makes the source and the destinations.
+
+    A mistake in config, keys or segments is raised before the database is touched.
+    """
+    project = load_project(config)
+    time = clock or SystemClock()
+    segments = tuple(load(project.packs, project.segment_files))
+    source, destinations = connect(project, time, transports or {}) if online else (None, ())
+    store = open_store(project.database, clock=time)
+    try:
+        with progress() as bars:
+            yield Workspace(
+                project=project,
+                store=store,
+                clock=time,
+                segments=segments,
+                source=source,
+                destinations=destinations,
+                progress=bars,
+            )
+    finally:
+        store.close()
+
+
+def connect(project: Project, clock: Clock, transports: Mapping[str, Any]) -> tuple[Source, tuple[Destination, ...]]:
+    """The source and the enabled destinations. A store's source and write-back share one access, so one budget."""
+    accesses: dict[str, Access] = {}
+
+    def access(platform: Any, settings: Any) -> Access:
+        if platform.name not in accesses:
+            secrets = require_secrets(platform, project.secrets)
+            REDACTOR.add(*secrets.values())
+            accesses[platform.name] = Access(settings, secrets, clock, transports.get(platform.name))
+        return accesses[platform.name]
+
+    store = access(project.store, project.store_settings)
+    if project.store.source is None:
+        raise TypeError(f"{project.store.name} is no source")
+    made = []
+    for wanted in project.destinations:
+        if wanted.platform.destination is None:
+            raise TypeError(f"{wanted.platform.name} is no destination")
+        own = store if wanted.platform is project.store else access(wanted.platform, wanted.settings)
+        made.append(wanted.platform.destination(own, wanted.settings))
+    return project.store.source(store), tuple(made)
