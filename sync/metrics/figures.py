@@ -66,7 +66,7 @@ def measure(connection: Connection, now: int, settings: MetricSettings) -> Figur
 
 def keep(connection: Connection, figures: Figures) -> bool:
     """Write the figures down if one of them differs from what is kept."""
-    kept: Figures = dict(connection.execute(select(store_figures.c.name, store_figures.c.value)).tuples().all())
+    kept: Figures = {row.name: row.value for row in connection.execute(select(store_figures))}
     if kept == figures:
         return False
     connection.execute(delete(store_figures))

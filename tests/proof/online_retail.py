@@ -158,7 +158,7 @@ def _load_carts(connection: Connection, folder: Path, by_address: dict[str, int]
         stamps = (instant(row["created_at"]), instant(row["updated_at"]), instant(row["completed_at"]))
         carts.append((place, owner, *stamps, "GBP", pence(row["total"])))
         for line in orjson.loads(row["lines"]):
-            value = line["quantity"] * int(round(Decimal(str(line["unit_price"])) * 100))
+            value = line["quantity"] * round(Decimal(str(line["unit_price"])) * 100)
             lines.append((len(lines) + 1, place, owner, line["title"], line["quantity"], value))
     insert(connection, "carts", "id, customer_id, created_at, updated_at, completed_at, currency, total", carts)
     insert(connection, "cart_lines", "id, cart_id, customer_id, title, quantity, gross", lines)

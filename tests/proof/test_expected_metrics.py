@@ -1,4 +1,4 @@
-"""Every metric of a real shop's year equals what an independent program found. Needs REGULARS_PROOF_DATA, its folder."""
+"""Metrics of a real shop's year equal what an independent program found. REGULARS_PROOF_DATA names the folder."""
 
 from __future__ import annotations
 
