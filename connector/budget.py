@@ -182,7 +182,7 @@ class Window(Budget):
         if now < self._seen:
             self._log = deque((instant + now - self._seen, units) for instant, units in self._log)
         self._seen = now
-        while self._log and self._log[0][0] + self.seconds <= now:
+        while self._log and self._log[0][0] + self.seconds + ROUNDING <= now:
             self._used -= self._log.popleft()[1]
         if not self._log:
             self._used = 0.0

@@ -23,10 +23,8 @@ SHORTEST = 4
 _AT = r"(?:@|%(?:25)*40|\\u0040|&#(?:64|x40);)"
 _LOCAL = r"(?:[\w.!#$'*+^`{|}~-]|%(?!(?:25)*40)|&(?!\#(?:64|x40);)(?=\w*;))"
 _LABEL = r"(?:[\w-]|%(?:25)*[89a-f][0-9a-f])+"
-_ADDRESS = re.compile(
-    rf"(?<![\w.!#$'*+^`{{|}}~%-]){_LOCAL}+(?:{_AT}{_LABEL}(?:\.{_LABEL})*)+",
-    re.IGNORECASE,
-)
+_DOMAIN = rf"{_AT}{_LABEL}(?:\.{_LABEL})*"
+_ADDRESS = re.compile(rf"(?<![\w.!#$'*+^`{{|}}~%-]){_LOCAL}+{_DOMAIN}(?:{_LOCAL}*{_DOMAIN})*", re.IGNORECASE)
 
 
 class Redactor(logging.Filter):

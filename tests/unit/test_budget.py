@@ -87,20 +87,29 @@ def test_points_are_never_overspent(steps, maximum, rate, guessed_maximum, guess
             budget.settle(*under_way.pop(), now)
 
 
-@given(STEPS, st.integers(1, 8), st.floats(1, 90), st.floats(0, 90), st.booleans())
+@given(STEPS, st.integers(1, 4), st.floats(1, 90), st.floats(0, 90), st.booleans())
 def test_windows_are_never_overdrawn(steps, limit, seconds, phase, told):
     """Whenever the server's window begins, and whether or not it tells its count, it never has to refuse."""
     server = FixedWindow(limit, seconds, phase)
     budget = Window(limit, seconds)
     now, under_way = START, []
     for gap, _cost, _share, arriving, order in steps:
-        now += gap
+        now += gap / 25 * seconds
         reservation, now = started(budget, 1, now)
         usage = server.serve(now)
         under_way.append((reservation, usage if told else None))
         order.shuffle(under_way)
         for _ in range(min(arriving, len(under_way))):
             budget.settle(*under_way.pop(), now)
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 60), (57, 3), (59.9, 0.1), (60.1, 0)])
+def test_a_full_window_opens_when_its_oldest_call_is_that_old(after, wait):
+    """Not before, and no later."""
+    budget = Window(2, 60)
+    started(budget, 1, START)
+    started(budget, 1, START + 20 if after > 20 else START)
+    assert budget.reserve(1, START + after).seconds == pytest.approx(wait, abs=2 * SLACK)
 
 
 @given(st.lists(st.floats(0, 3), max_size=60))
@@ -160,6 +169,16 @@ def test_what_is_under_way_is_not_spent_twice():
     budget = PointsBucket(1000, 50)
     first, now = started(budget, 300, START)
     started(budget, 300, START)
+    budget.settle(first, Usage("", 700, 1000, 50, 300.0), now)
+    assert budget.level(now) == 400
+
+
+def test_a_reply_that_was_overtaken_is_no_news():
+    """The server counted for the first call before it saw the second, whose reply came earlier."""
+    budget = PointsBucket(1000, 50)
+    first, now = started(budget, 300, START)
+    second, now = started(budget, 300, START)
+    budget.settle(second, Usage("", 400, 1000, 50, 300.0), now)
     budget.settle(first, Usage("", 700, 1000, 50, 300.0), now)
     assert budget.level(now) == 400
 
