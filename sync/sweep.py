@@ -24,7 +24,7 @@ SWEPT = ("customers", "orders")
 """Carts are not swept: platforms purge them by age (Shopify after about three months), and ours are to stay."""
 
 _WEEK = 7 * 86_400
-_PORTION = 100
+_PORTION = 250
 
 
 @dataclass(frozen=True, slots=True)

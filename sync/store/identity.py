@@ -68,7 +68,7 @@ def rejoin(connection: Connection, keys: Collection[str], customers: Collection[
 def depart(connection: Connection, survivors: Mapping[int, int | None], now: int) -> int:
     """These customers are gone, merged into a survivor where one is given; returns how many orders and carts moved.
 
-    The history of a merged customer moves to the survivor. The ledger follows when it is next compared (`store.ledger`).
+    The history of a merged customer moves to the survivor. The ledger follows when next compared (`store.ledger`).
     """
     if not survivors:
         return 0

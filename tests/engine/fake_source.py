@@ -1,0 +1,171 @@
+"""A shop over Python lists that speaks the Source protocol: what the engine needs of a platform, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from connector.base import Cursor, Finding, Page, Record, Shop, Stream
+from connector.errors import BadRequest
+from mappings.load import MappingError
+
+NOW = 1_790_000_000
+COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
+    "customers": {
+        "customers": ("id", "updated_at", "email", "email_key", "first_name"),
+        "customer_tags": ("customer_id", "tag"),
+    },
+    "orders": {
+        "orders": ("id", "source_customer_id", "email_key", "placed_at", "updated_at", "currency", "total", "refunded"),
+        "order_lines": ("id", "order_id", "product_id", "quantity", "net"),
+        "refunds": ("id", "order_id", "refunded_at", "amount"),
+        "order_codes": ("order_id", "code"),
+        "product_tags": ("product_id", "tag"),
+    },
+    "carts": {
+        "carts": ("id", "source_customer_id", "email_key", "created_at", "updated_at", "completed_at", "total"),
+        "cart_lines": ("id", "cart_id", "product_id", "quantity", "gross"),
+    },
+}
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def customer(number: int, at: int = NOW - 1000, email: str | None = None, **facts: Any) -> dict[str, Any]:
+    """A customer's record."""
+    return {"id": number, "updated_at": at, "email": email, "tags": [], "first_name": f"P{number}", **facts}
+
+
+def order(number: int, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
+    """An order's record of one line."""
+    blank = {"email": None, "placed_at": at, "total": 1000, "refunded": 0, "refunds": [], "codes": [], "tags": {}}
+    lines = [{"id": number * 10, "product_id": number, "quantity": 1, "net": 1000}]
+    return {"id": number, "updated_at": at, "customer": who, **blank, "lines": lines, **facts}
+
+
+def cart(number: int, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
+    """A cart's record of one line."""
+    lines = [{"id": 1, "product_id": 7, "quantity": 1, "gross": 900}]
+    blank = {"email": None, "created_at": at, "completed_at": None, "total": 900}
+    return {"id": number, "updated_at": at, "customer": who, **blank, "lines": lines, **facts}
+
+
+class FakeSource:
+    """Serves `records` by stream, oldest change first, `size` a page; a token is a place in that order.
+
+    `die_after` pages the process is killed; `expired` refuses tokens; ids in `unlisted` exist, but no list shows them;
+    ids in `uncounted` are in no count either.
+    """
+
+    platform = "fake"
+    streams = (Stream("carts", lag=900), Stream("orders", lag=900), Stream("customers", lag=900))
+
+    def __init__(self, size: int = 3, **records: list[dict[str, Any]]) -> None:
+        self.size = size
+        self.records = {"customers": [], "orders": [], "carts": [], **records}
+        self.shop_id = "1"
+        self.zone = "UTC"
+        self.die_after: int | None = None
+        self.expired = False
+        self.loops = False
+        self.unlisted: set[int] = set()
+        self.uncounted: set[int] = set()
+        self.swept: list[str] = []
+        self.asked: list[tuple[str, Cursor]] = []
+        self.served = 0
+
+    def shop(self) -> Shop:
+        return Shop(self.shop_id, "Fake", "EUR", self.zone)
+
+    def doctor(self) -> list[Finding]:
+        return []
+
+    def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
+        self.asked.append((stream.name, since))
+        if since.page_token is not None and self.expired:
+            raise BadRequest("fake", stream.name, "the token has expired")
+        low = since.high_water or 0
+        found = sorted(
+            (each for each in self._listed(stream.name) if each["updated_at"] >= low),
+            key=lambda each: (each["updated_at"], each["id"]),
+        )
+        if since.page_token is not None:
+            at, number = map(int, since.page_token.split(":"))
+            found = [each for each in found if (each["updated_at"], each["id"]) > (at, number)]
+        yield from self._paged(found)
+
+    def counts(self) -> Mapping[str, int]:
+        return {
+            name: sum(each["id"] not in self.uncounted for each in self.records[name])
+            for name in ("customers", "orders")
+        }
+
+    def ids(self, stream: Stream) -> Iterator[Page]:
+        self.swept.append(stream.name)
+        yield from self._paged([{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
+
+    def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
+        yield Page([each for each in self.records[stream.name] if each["id"] in set(ids)])
+
+    def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
+        return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
+
+    def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
+        return COLUMNS[stream.name]
+
+    def change(self, stream: str, number: int, **facts: Any) -> None:
+        """Edit the record of that id."""
+        next(each for each in self.records[stream] if each["id"] == number).update(facts)
+
+    def remove(self, stream: str, number: int) -> None:
+        """The record is gone without a trace."""
+        self.records[stream] = [each for each in self.records[stream] if each["id"] != number]
+
+    def _listed(self, name: str) -> list[dict[str, Any]]:
+        return [each for each in self.records[name] if each["id"] not in self.unlisted]
+
+    def _paged(self, found: list[dict[str, Any]]) -> Iterator[Page]:
+        for start in range(0, max(len(found), 1), self.size):
+            if self.die_after is not None and self.served >= self.die_after:
+                raise Killed
+            self.served += 1
+            part = found[start : start + self.size]
+            more = start + self.size < len(found)
+            token = f"{part[-1]['updated_at']}:{part[-1]['id']}" if more else None
+            yield Page([dict(each) for each in part], "round and round" if self.loops else token)
+
+
+def _key(email: str | None) -> str | None:
+    return email.strip().lower() if email else None
+
+
+def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
+    if "bad" in record:
+        raise MappingError("bad", str(record["id"]), "does not fit")
+    number, email = record["id"], record["email"]
+    return {
+        "customers": [(number, record["updated_at"], email, _key(email), record["first_name"])],
+        "customer_tags": [(number, tag) for tag in record["tags"]],
+    }
+
+
+def _order_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
+    number, placed, updated = record["id"], record["placed_at"], record["updated_at"]
+    money = ("EUR", record["total"], record["refunded"])
+    return {
+        "orders": [(number, record["customer"], _key(record["email"]), placed, updated, *money)],
+        "order_lines": [(e["id"], number, e["product_id"], e["quantity"], e["net"]) for e in record["lines"]],
+        "refunds": [(e["id"], number, e["at"], e["amount"]) for e in record["refunds"]],
+        "order_codes": [(number, code) for code in record["codes"]],
+        "product_tags": [(product, tag) for product, tags in record["tags"].items() for tag in tags],
+    }
+
+
+def _cart_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
+    number, times = record["id"], (record["created_at"], record["updated_at"], record["completed_at"])
+    return {
+        "carts": [(number, record["customer"], _key(record["email"]), *times, record["total"])],
+        "cart_lines": [(e["id"], number, e["product_id"], e["quantity"], e["gross"]) for e in record["lines"]],
+    }
