@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -23,6 +23,7 @@ from connector.klaviyo.sandbox_documents import Documents
 from connector.klaviyo.sandbox_endpoints import ENDPOINTS, Endpoint, InvalidRows, Missing, Seen, TooLarge
 from connector.klaviyo.sandbox_query import Invalid, Pager, one_of
 from connector.klaviyo.sandbox_windows import Windows
+from connector.sandbox.faults import Fault, Faults
 from connector.sandbox.wire import Request
 
 MEDIA_TYPE = "application/vnd.api+json"
@@ -45,7 +46,8 @@ class KlaviyoSandbox:
     """Answers requests of one account. `requests` counts them by operation; `account` is open to a test's hands.
 
     `scopes` is what the key may do; `retired` holds revisions that are gone; `key_status` is what a wrong key gets
-    (Klaviyo's pages say 400 in one place and 401 in another); `throttle_silently` leaves Retry-After away.
+    (Klaviyo's pages say 400 in one place and 401 in another). Of its own kinds of faults, `throttled` is a 429 and
+    `stuck_import` an import that never ends.
     """
 
     platform = "klaviyo"
@@ -56,7 +58,7 @@ class KlaviyoSandbox:
         clock: Clock,
         api_key: str = "pk_sandbox_0123456789abcdef",
         scale: float = 1.0,
-        faults: Any = None,
+        faults: Faults | None = None,
         scopes: Iterable[str] = ALL_SCOPES,
         retired: Iterable[str] = (),
         key_status: int = 401,
@@ -67,7 +69,6 @@ class KlaviyoSandbox:
         self.scopes = set(scopes)
         self.retired = set(retired)
         self.key_status = key_status
-        self.throttle_silently = False
         self.requests: Counter[str] = Counter()
         self._clock = clock
         self._faults = faults
@@ -92,12 +93,20 @@ class KlaviyoSandbox:
                 self.account.add_person(address, consent="SUBSCRIBED")
 
     def handle(self, request: Request) -> Reply:
-        """Answer; a scripted fault comes before the simulator or instead of it."""
+        """Answer, or what the script of faults puts in its place."""
         with self._lock:
-            return self._answer(request)
+            endpoint, match = _route(request)
+            if self._faults is None:
+                return self._answer(request, endpoint, match)
+            return self._faults.run(
+                endpoint.operation if endpoint else "",
+                request.path,
+                lambda: self._answer(request, endpoint, match),
+                clock=self._clock,
+                special={"throttled": self._throttle, "stuck_import": self._stick},
+            )
 
-    def _answer(self, request: Request) -> Reply:
-        endpoint, match = _route(request)
+    def _answer(self, request: Request, endpoint: Endpoint | None, match: re.Match[str] | None) -> Reply:
         now = self._clock.now()
         self.account.settle()
         try:
@@ -176,11 +185,22 @@ class KlaviyoSandbox:
     def _rates(self, endpoint: Endpoint | None, now: float) -> Mapping[str, str]:
         return self._windows.headers(endpoint.operation, now) if endpoint else {}
 
-    def _throttled(self, wait: int) -> Reply:
-        text = f"Request was throttled. Expected available in {wait} second{'s' if wait > 1 else ''}."
+    def _throttle(self, fault: Fault, answer: Callable[[], Reply]) -> Reply:
+        """A fault's 429; without `retry_after` it does not say how long."""
+        return self._throttled(None if fault.retry_after is None else round(fault.retry_after))
+
+    def _stick(self, fault: Fault, answer: Callable[[], Reply]) -> Reply:
+        """Imports begun by this call never end."""
+        self.account.imports_stick = True
+        try:
+            return answer()
+        finally:
+            self.account.imports_stick = False
+
+    def _throttled(self, wait: int | None) -> Reply:
+        text = "Request was throttled." if wait is None else f"Request was throttled. Expected available in {wait} s."
         problem = Problem(429, "throttled", "Request was throttled.", text)
-        headers = {} if self.throttle_silently else {"retry-after": str(wait)}
-        return self._reply(429, self._document(problem), headers)
+        return self._reply(429, self._document(problem), {} if wait is None else {"retry-after": str(wait)})
 
     def _document(self, problem: Problem) -> dict[str, Any]:
         return {"errors": [self._entry(problem)]}

@@ -81,10 +81,7 @@ def any_of(name: str, values: Iterable[str]) -> str:
 
 def document(operation: str, reply: Reply) -> Mapping[str, Any]:
     """The JSON:API document of a reply that should carry one."""
-    try:
-        body = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        body = None
+    body = orjson.loads(reply.body)
     if not isinstance(body, dict) or "data" not in body:
         raise BadReply(PLATFORM, operation, f"HTTP {reply.status} without a JSON:API document; try again later")
     return body
@@ -127,12 +124,17 @@ def _error(entry: Mapping[str, Any]) -> ApiError:
 
 
 class KlaviyoWire:
-    """Judges replies by their status first; bodies are read only to name the reason."""
+    """Judges replies by their status first; bodies are read only to name the reason.
+
+    A good status with a body that is no JSON raises JSONDecodeError, upon which the client tries again.
+    """
 
     platform = PLATFORM
 
     def judge(self, call: Call, reply: Reply) -> Verdict:
         if 200 <= reply.status < 300:
+            if reply.status != 204:
+                orjson.loads(reply.body)
             return Ok()
         if reply.status == 429:
             return _throttled(call, reply)

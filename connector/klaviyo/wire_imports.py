@@ -54,8 +54,7 @@ def create_job(list_id: str, addresses: Sequence[str]) -> Call:
 
 
 def get_job(job_id: str) -> Call:
-    fields = [("fields[profile-bulk-import-job]", "status,total_count,completed_count,failed_count")]
-    return call("GetImportJob", "GET", _path(job_id), fields)
+    return call("GetImportJob", "GET", _path(job_id))
 
 
 def import_errors(job_id: str) -> Call:

@@ -18,7 +18,7 @@ from connector.klaviyo.wire import PLATFORM, any_of, call, document
 
 def get_account() -> Call:
     """The account that the key belongs to: the cheapest proof of a key."""
-    return call("GetAccounts", "GET", "/api/accounts", [("fields[account]", "timezone,test_account")])
+    return call("GetAccounts", "GET", "/api/accounts")
 
 
 def get_lists(filter_: str | None = None, *, size: int | None = None) -> Call:
