@@ -1,0 +1,88 @@
+"""Cut the operations that Regulars calls out of Klaviyo's OpenAPI definition: `trim_openapi.py stable.json[.gz] OUT`.
+
+The definition is https://github.com/klaviyo/openapi, `openapi/stable.json`. Prose and examples go; what an operation
+refers to stays. `x-origin` names the source and how the copy differs from it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+OPERATIONS = {
+    "/api/accounts": ("get",),
+    "/api/lists": ("get", "post"),
+    "/api/lists/{id}": ("patch",),
+    "/api/lists/{id}/flow-triggers": ("get",),
+    "/api/lists/{id}/relationships/profiles": ("get", "post", "delete"),
+    "/api/profiles": ("get",),
+    "/api/profile-bulk-import-jobs": ("post",),
+    "/api/profile-bulk-import-jobs/{job_id}": ("get",),
+    "/api/profile-bulk-import-jobs/{id}/import-errors": ("get",),
+    "/api/profile-bulk-import-jobs/{id}/profiles": ("get",),
+}
+PATCHES = ("CollectionLinks.next and .prev are nullable: the last page says null",)
+PROSE = {"description", "summary", "example", "examples", "x-klaviyo-operation-aliases"}
+
+
+def trim(whole: dict[str, Any], digest: str) -> dict[str, Any]:
+    """The part of the definition that the operations reach."""
+    paths = {path: {method: whole["paths"][path][method] for method in its} for path, its in OPERATIONS.items()}
+    paths = bare(paths)
+    parts: dict[str, dict[str, Any]] = {"schemas": {}, "responses": {}}
+    waiting = references(paths)
+    while waiting:
+        _, _, kind, name = waiting.pop().split("/")
+        if name not in parts[kind]:
+            parts[kind][name] = bare(whole["components"][kind][name])
+            waiting |= references(parts[kind][name])
+    for end in ("next", "prev"):
+        parts["schemas"]["CollectionLinks"]["properties"][end]["nullable"] = True
+    origin = {
+        "source": "https://github.com/klaviyo/openapi, openapi/stable.json",
+        "version": whole["info"]["version"],
+        "sha256": digest,
+        "patches": list(PATCHES),
+    }
+    info = {**bare(whole["info"]), "x-origin": origin}
+    return {"openapi": whole["openapi"], "info": info, "paths": paths, "components": parts}
+
+
+def bare(node: Any) -> Any:
+    """Without prose. A property may be called "description": only its own prose goes then."""
+    if isinstance(node, list):
+        return [bare(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {}
+    for name, value in node.items():
+        if name == "properties" and isinstance(value, dict):
+            kept[name] = {inner: bare(its) for inner, its in value.items()}
+        elif name not in PROSE:
+            kept[name] = bare(value)
+    return kept
+
+
+def references(node: Any) -> set[str]:
+    """Every `$ref` in it."""
+    if isinstance(node, list):
+        return set().union(*map(references, node)) if node else set()
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+    return own.union(*map(references, node.values()))
+
+
+def main(source: Path, target: Path) -> None:
+    raw = source.read_bytes()
+    raw = gzip.decompress(raw) if source.suffix == ".gz" else raw
+    trimmed = trim(json.loads(raw), hashlib.sha256(raw).hexdigest())
+    target.write_text(json.dumps(trimmed, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

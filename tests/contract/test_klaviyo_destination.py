@@ -1,0 +1,345 @@
+"""People, lists and members in the simulated Klaviyo account."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from klaviyo_rig import NOW, Rig, adds, error, removes, strangers, times
+
+from connector.base import Audience, Op, Person
+from connector.klaviyo.wire import DailyLimit
+from connector.sandbox.wire import Drop
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_lookup_answers_under_the_address_asked_for(rig: Rig) -> None:
+    """Plus parts, capitals and apostrophes find their profile; strangers and malformed addresses find none."""
+    known = [rig.account.add_person(each) for each in ("ann+shop@example.org", "o'neil@example.org", "zoë@exämple.org")]
+    asked = ["Ann+Shop@Example.org", "o'neil@example.org", "zoë@exämple.org", "nobody@example.org", 'a"b', "no at"]
+
+    (page,) = rig.destination.lookup(asked)
+
+    assert [(profile.email, profile.remote_id) for profile in page] == [
+        (address, person.id) for address, person in zip(asked, known, strict=False)
+    ]
+
+
+def test_lookup_takes_a_hundred_addresses_a_call(rig: Rig) -> None:
+    """750 addresses cost eight calls, and every known one comes back once."""
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(750)]
+
+    pages = list(rig.destination.lookup([person.email for person in people]))
+
+    assert rig.names() == ["GET /api/profiles"] * 8
+    assert [profile.remote_id for page in pages for profile in page] == [person.id for person in people]
+
+
+def test_long_addresses_keep_the_request_line_short(rig: Rig) -> None:
+    """A lookup is cut by its length as well as by its number."""
+    list(rig.destination.lookup([f"{'x' * 200}{number}@example.org" for number in range(100)]))
+
+    assert len(rig.seen) > 1
+    assert all(len(dict(request.query)["filter"]) < 8000 for _, request, _ in rig.seen)
+
+
+@pytest.mark.parametrize("reason", ["HARD_BOUNCE", "INVALID_EMAIL", "SPAM_COMPLAINT", "USER_SUPPRESSED"])
+def test_suppressed_people_may_not_be_mailed(rig: Rig, reason: str) -> None:
+    """Any global suppression counts, and the reason is kept."""
+    rig.account.add_person("ann@example.org", consent="SUBSCRIBED", suppressed=reason)
+
+    ((profile,),) = rig.destination.lookup(["ann@example.org"])
+
+    assert (profile.mailable, profile.reason) == (False, reason)
+
+
+def test_opted_out_people_may_not_be_mailed_and_the_undecided_may(rig: Rig) -> None:
+    """Klaviyo holds nothing against a profile that never subscribed: whether it agreed is the shop's knowledge."""
+    rig.account.unsubscribe(rig.account.add_person("out@example.org", consent="SUBSCRIBED"))
+    rig.account.add_person("never@example.org")
+
+    (page,) = rig.destination.lookup(["out@example.org", "never@example.org"])
+
+    assert [profile.mailable for profile in page] == [False, True]
+
+
+def test_a_merged_profile_is_found_by_its_former_address(rig: Rig) -> None:
+    """It shows another address than the one asked for, and still is told apart from strangers."""
+    merged = rig.account.add_person("new@example.org", aliases=["old@example.org"])
+    other = rig.account.add_person("other@example.org")
+    asked = ["a@example.org", "other@example.org", "b@example.org", "old@example.org", "c@example.org"]
+
+    (page,) = rig.destination.lookup(asked)
+
+    assert {profile.email: profile.remote_id for profile in page} == {
+        "other@example.org": other.id,
+        "old@example.org": merged.id,
+    }
+
+
+def test_changed_tells_of_updates_and_of_suppressions(rig: Rig) -> None:
+    """Somebody suppressed long after the last update is still seen; who did not change is not."""
+    rig.account.add_person("still@example.org")
+    quiet = rig.account.add_person("quiet@example.org")
+    rig.clock.advance(3600)
+    rig.account.suppress(quiet)
+    rig.account.add_person("fresh@example.org")
+
+    changed = {profile.email: profile.mailable for page in rig.destination.changed(NOW + 3600) for profile in page}
+
+    assert changed == {"fresh@example.org": True, "quiet@example.org": False}
+    assert len(rig.seen) == 2
+
+
+def test_changed_follows_all_pages(rig: Rig) -> None:
+    """230 changed profiles come in three pages."""
+    for number in range(230):
+        rig.account.add_person(f"p{number}@example.org")
+
+    found = [profile.email for page in rig.destination.changed(NOW) for profile in page]
+
+    assert len(found) == len(set(found)) == 230
+    assert len(rig.seen) == 4
+
+
+def test_names_are_compared_whole_and_may_repeat(rig: Rig) -> None:
+    """Two lists of one name both come back; a longer name does not; quotes and commas are part of a name."""
+    names = ["Regulars: VIP", 'Regulars: "so", they say', "Regulars: missing"]
+    first, second = rig.account.add_list(names[0]), rig.account.add_list(names[0])
+    rig.account.add_list("Regulars: VIP gold")
+    quoted = rig.account.add_list(names[1])
+
+    found = rig.destination.find(names)
+
+    assert {name: set(ids) for name, ids in found.items()} == {
+        names[0]: {first.id, second.id},
+        names[1]: {quoted.id},
+        names[2]: set(),
+    }
+
+
+def test_find_follows_pages_of_ten(rig: Rig) -> None:
+    """25 lists are found in three calls."""
+    names = [f"list {number}" for number in range(25)]
+    ids = {name: [rig.account.add_list(name).id] for name in names}
+
+    assert rig.destination.find(names) == ids
+    assert len(rig.seen) == 3
+
+
+def test_a_list_is_created_and_renamed(rig: Rig) -> None:
+    """The prefix leads the name; renaming keeps the id."""
+    name = rig.destination.audience_name("vip", "Very important")
+    list_id = rig.destination.create(Audience("vip", name))
+    rig.destination.rename(Audience("vip", "Regulars: new", list_id))
+
+    assert name == "Regulars: Very important"
+    assert rig.account.lists[list_id].name == "Regulars: new"
+
+
+def test_a_list_whose_creation_was_not_answered_is_not_made_twice(rig: Rig) -> None:
+    """The server acted, the connection broke: the list that appeared is taken."""
+    rig.afterwards = times(1, Drop(timeout=True), "POST", "/api/lists")
+
+    list_id = rig.destination.create(Audience("vip", "VIP"))
+
+    assert [*rig.account.lists] == [list_id]
+
+
+def test_a_list_that_was_never_made_is_made_again(rig: Rig) -> None:
+    """The connection broke before the server acted; an older list of that name is left alone."""
+    old = rig.account.add_list("VIP")
+    rig.clock.advance(86_400)
+    rig.instead = times(1, Drop(), "POST", "/api/lists")
+
+    list_id = rig.destination.create(Audience("vip", "VIP"))
+
+    assert list_id != old.id
+    assert len(rig.account.lists) == 2
+
+
+def test_more_lists_than_a_day_allows_is_a_clear_error(rig: Rig) -> None:
+    """The 151st list fails at once with the number and the wait, and nothing sleeps until tomorrow."""
+    for number in range(150):
+        rig.destination.create(Audience("s", f"list {number}"))
+    slept = rig.clock.slept
+
+    with pytest.raises(DailyLimit, match=r"klaviyo: CreateList: the limit of 150 new lists a day is used up; .* hours"):
+        rig.destination.create(Audience("s", "one too many"))
+
+    assert rig.clock.slept - slept < 60
+    assert len(rig.account.lists) == 150
+
+
+def test_only_live_flows_count(rig: Rig) -> None:
+    """Drafts do not mail anybody; a list that is not there starts nothing."""
+    audience = rig.audience()
+    rig.account.add_flow(rig.roll(audience), "Welcome back")
+    rig.account.add_flow(rig.roll(audience), "Idea", status="draft")
+
+    assert rig.destination.live_flows(audience) == ["Welcome back"]
+    assert rig.destination.live_flows(Audience("x", "X", "GONE01")) == []
+    assert rig.destination.live_flows(Audience("x", "X")) == []
+
+
+def test_known_people_join_and_leave_by_thousands(rig: Rig) -> None:
+    """2,500 additions are three calls, removals go first, and members are those that should be."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(2600)]
+    for person in people[2500:]:
+        rig.account.join(rig.roll(audience), person)
+
+    receipts = rig.push([*adds(audience, people[:2500]), *removes(audience, people[2500:], first=5000)])
+
+    path = "/api/lists/{id}/relationships/profiles"
+    assert rig.names() == [f"DELETE {path}", *[f"POST {path}"] * 3]
+    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
+    rig.clock.advance(60)
+    assert set(rig.destination.members(audience)) == {person.id for person in people[:2500]}
+
+
+def test_pushing_again_changes_nothing_and_starts_no_flow_again(rig: Rig) -> None:
+    """A list is a set: a repeated addition sends nobody a second mail."""
+    audience = rig.audience()
+    rig.account.add_flow(rig.roll(audience), "Hello")
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(5)]
+
+    rig.push(adds(audience, people))
+    rig.push(adds(audience, people))
+
+    assert rig.account.writes["members_added"] == 5
+    assert len(rig.account.flow_joins) == 5
+
+
+def test_removals_without_a_profile_id_go_by_address(rig: Rig) -> None:
+    """Who has a profile is looked up and removed; who has none is no member."""
+    audience = rig.audience()
+    person = rig.account.add_person("ann@example.org")
+    rig.account.join(rig.roll(audience), person)
+    ops = [
+        Op(1, "remove", audience, Person(1, "Ann@example.org")),
+        Op(2, "remove", audience, Person(2, "nobody@example.org")),
+    ]
+
+    receipts = rig.push(ops)
+
+    assert [receipts[number].outcome for number in (1, 2)] == ["done", "done"]
+    assert rig.roll(audience).members == {}
+
+
+def test_one_deleted_profile_among_a_thousand_is_isolated(rig: Rig) -> None:
+    """The others join; the one is refused with the server's reason; the search stays within its bound."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(1000)]
+    rig.account.delete_person(people[617])
+
+    receipts = rig.push(adds(audience, people))
+
+    refused = [number for number, receipt in receipts.items() if receipt.outcome == "refused"]
+    assert refused == [618]
+    assert "does not exist" in (receipts[618].reason or "")
+    assert len(rig.roll(audience).members) == 999
+    assert rig.sandbox.requests["AddProfilesToList"] <= 21
+
+
+def test_a_deleted_profile_needs_no_removal(rig: Rig) -> None:
+    """Removing who no longer exists is done, and the others leave."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(3)]
+    for person in people:
+        rig.account.join(rig.roll(audience), person)
+    rig.account.delete_person(people[1])
+
+    receipts = rig.push(removes(audience, people))
+
+    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
+    assert rig.roll(audience).members == {}
+
+
+def test_a_refusal_of_everything_blames_nobody(rig: Rig) -> None:
+    """Where no request is accepted at all, people wait instead of being refused, after a bounded number of calls."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(100)]
+    rig.instead = times(10_000, error(400, ("invalid", "Something is wrong.", None)), "POST", "relationships")
+
+    receipts = rig.push(adds(audience, people))
+
+    assert {receipt.outcome for receipt in receipts.values()} == {"retry"}
+    assert rig.names().count("POST /api/lists/{id}/relationships/profiles") <= 64
+
+
+@pytest.mark.parametrize("kind", ["add", "remove", "import"])
+def test_a_list_deleted_by_hand_makes_its_ops_wait(rig: Rig, kind: str) -> None:
+    """The receipt says that the list is gone; nothing crashes."""
+    audience = rig.audience()
+    person = rig.account.add_person("ann@example.org")
+    rig.account.delete_list(audience.remote_id or "")
+    ops = {
+        "add": adds(audience, [person]),
+        "remove": removes(audience, [person]),
+        "import": strangers(audience, ["new@example.org"]),
+    }[kind]
+
+    receipts = rig.push(ops)
+
+    assert receipts[1].outcome == "retry"
+    assert receipts[1].reason == f"list 'VIP' ({audience.remote_id}) no longer exists in Klaviyo"
+
+
+def test_an_audience_without_an_id_cannot_be_pushed(rig: Rig) -> None:
+    """Planning must create it first."""
+    with pytest.raises(ValueError, match="has no id yet"):
+        list(rig.destination.batches(strangers(Audience("vip", "VIP"), ["a@example.org"])))
+
+
+def test_members_show_late(rig: Rig) -> None:
+    """What was just written is not yet read: plans must rest on the ledger, not on this."""
+    audience = rig.audience()
+    rig.push(adds(audience, [rig.account.add_person("ann@example.org")]))
+
+    assert list(rig.destination.members(audience)) == []
+    rig.clock.advance(10)
+    assert len(list(rig.destination.members(audience))) == 1
+
+
+def test_the_estimate_is_what_a_push_costs(rig: Rig) -> None:
+    """Calls as counted, and seconds that hold for a fresh minute."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(1500)]
+    ops = [*adds(audience, people[:1200]), *strangers(audience, [f"s{n}@example.org" for n in range(250)], first=9000)]
+    calls, seconds = rig.destination.estimate({"vip": [op.person for op in ops]}, {"vip": []})
+
+    rig.push(ops)
+
+    assert (calls, rig.destination.calls) == (2 + 1 + 2 + 1 + 3, calls)
+    assert 0 < seconds < 10
+
+
+@given(
+    wanted=st.sets(st.integers(0, 25)),
+    held=st.sets(st.integers(0, 15)),
+    bad=st.sets(st.integers(10, 20), max_size=2),
+)
+def test_differences_pushed_give_the_wanted_members(wanted: set[int], held: set[int], bad: set[int]) -> None:
+    """Whatever the difference and whoever was deleted: members are the wanted that exist; each op has a receipt."""
+    rig = Rig()
+    audience = rig.audience()
+    people = {number: rig.account.add_person(f"p{number}@example.org") for number in range(16)}
+    for number in held:
+        rig.account.join(rig.roll(audience), people[number])
+    for number in bad & people.keys():
+        rig.account.delete_person(people[number])
+    known = [people[number] for number in sorted(wanted - held) if number in people]
+    unknown = [f"p{number}@example.org" for number in sorted(wanted) if number not in people]
+    gone = [people[number] for number in sorted(held - wanted)]
+    ops = [*removes(audience, gone), *adds(audience, known, first=100), *strangers(audience, unknown, first=200)]
+
+    receipts = rig.push(ops)
+
+    assert receipts.keys() == {op.id for op in ops}
+    members = {rig.account.people[member].email for member in rig.roll(audience).members}
+    assert members == {f"p{number}@example.org" for number in wanted if number >= 16 or number not in bad}

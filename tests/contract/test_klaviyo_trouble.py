@@ -1,0 +1,197 @@
+"""Refusals, throttling and broken answers of the simulated Klaviyo account."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from klaviyo_rig import NOW, Rig, adds, error, strangers, times
+
+from connector.base import Audience, Reply
+from connector.errors import AuthError, BadReply, BadRequest, ScopeError, Stopped, Unavailable
+from connector.klaviyo.wire import Refused
+from connector.sandbox.faults import KINDS, Faults
+from connector.sandbox.wire import Drop
+
+HTML = Reply(503, {"content-type": "text/html"}, b"<html>Service Unavailable</html>")
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.mark.parametrize("headers", [{"retry-after": "7"}, {}])
+def test_throttling_is_waited_for(rig: Rig, headers: dict[str, str]) -> None:
+    """With Retry-After its seconds, without it a backoff of our own."""
+    rig.account.add_person("ann@example.org")
+    rig.instead = times(2, error(429, ("throttled", "Request was throttled.", None), headers=headers))
+
+    (page,) = rig.destination.lookup(["ann@example.org"])
+
+    assert len(page) == 1
+    assert rig.destination.calls == 3
+    assert rig.clock.slept >= (14 if headers else 0.0)
+
+
+def test_our_pace_stays_within_the_limits(rig: Rig) -> None:
+    """400 list changes need three minutes at 150 a minute, and the server never has to refuse one."""
+    audience = rig.audience()
+    person = rig.account.add_person("ann@example.org")
+    for _ in range(400):
+        rig.push(adds(audience, [person]))
+
+    assert all(reply is not None and reply.status != 429 for _, _, reply in rig.seen)
+    assert 120 <= rig.clock.slept < 180
+
+
+def test_another_program_using_up_the_quota_is_respected(rig: Rig) -> None:
+    """The server's own count slows us down before it has to refuse."""
+    audience = rig.audience()
+    person = rig.account.add_person("ann@example.org")
+    other = rig.open(rig.sandbox.api_key)
+    for number in range(600):
+        destination = rig.destination if number % 2 else other
+        destination.push(next(destination.batches(adds(audience, [person]))))
+        rig.clock.advance(0.11)
+
+    assert sum(reply is not None and reply.status == 429 for _, _, reply in rig.seen) <= 5
+    assert rig.clock.now() - NOW >= 140
+
+
+@pytest.mark.parametrize("trouble", [HTML, Drop(), Drop(timeout=True), error(500, ("error", "Oops", None))])
+def test_passing_trouble_is_tried_again(rig: Rig, trouble: Reply | Drop) -> None:
+    """Broken connections, 5xx and a proxy's page."""
+    rig.account.add_person("ann@example.org")
+    rig.instead = times(2, trouble)
+
+    assert len(next(iter(rig.destination.lookup(["ann@example.org"])))) == 1
+
+
+def test_lasting_trouble_ends_as_unavailable(rig: Rig) -> None:
+    """One line, exit 4."""
+    rig.instead = times(1000, HTML)
+
+    with pytest.raises(Unavailable, match=r"^klaviyo: GetProfiles: HTTP 503; gave up after 8 tries") as caught:
+        list(rig.destination.lookup(["ann@example.org"]))
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_wrong_key_is_refused(status: int) -> None:
+    """Klaviyo says 400 or 401; both are the key, and the key is not in the text."""
+    rig = Rig(key_status=status)
+    with pytest.raises(AuthError, match=r"^klaviyo: GetAccounts: the key is refused .*request ") as caught:
+        rig.open("pk_wrong_key").doctor()
+
+    assert "pk_wrong_key" not in str(caught.value)
+    assert rig.destination.doctor()
+
+
+def test_a_missing_scope_is_named(rig: Rig) -> None:
+    """In the error of the call that needs it, and by doctor."""
+    rig.sandbox.scopes -= {"profiles:read", "flows:read"}
+    rig.audience()
+
+    with pytest.raises(ScopeError, match="needs profiles:read"):
+        list(rig.destination.lookup(["ann@example.org"]))
+    findings = rig.destination.doctor()
+    assert [finding.level for finding in findings] == ["ok", "error", "ok", "error"]
+    assert [finding.fix for finding in findings if finding.fix] == [
+        "create a private key with profiles:read",
+        "create a private key with flows:read, lists:read",
+    ]
+
+
+def test_doctor_without_lists_or_their_scope(rig: Rig) -> None:
+    """Without a list the flows cannot be asked for; without lists:read neither."""
+    assert [finding.level for finding in rig.destination.doctor()] == ["ok"] * 3
+    rig.sandbox.scopes -= {"lists:read"}
+    assert [finding.level for finding in rig.destination.doctor()] == ["ok", "ok", "error"]
+
+
+def test_a_retired_revision_asks_for_an_update(rig: Rig) -> None:
+    """410 instead of falling forward silently."""
+    rig.sandbox.retired.add("2026-10-15")
+
+    with pytest.raises(Stopped, match="no longer serves revision 2026-10-15; update regulars"):
+        rig.destination.doctor()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b"null"])
+def test_an_answer_that_is_no_document_is_no_answer(rig: Rig, body: bytes) -> None:
+    """A proxy's 200 must not look like an empty account."""
+    rig.instead = times(1, Reply(200, {}, body))
+
+    with pytest.raises(BadReply, match="without a JSON:API document"):
+        list(rig.destination.lookup(["ann@example.org"]))
+
+
+def test_an_import_without_an_id_is_no_import(rig: Rig) -> None:
+    """An empty id would turn the next path into the collection of all imports."""
+    rig.instead = times(1, Reply(202, {}, b'{"data":{"type":"profile-bulk-import-job","id":""}}'), "POST")
+
+    with pytest.raises(BadReply, match="carries no id"):
+        rig.push(strangers(rig.audience(), ["a@example.org"]))
+
+
+def test_pages_that_lead_in_a_circle_are_detected(rig: Rig) -> None:
+    """Instead of reading for ever."""
+    audience = rig.audience()
+    link = f"https://a.klaviyo.com/api/lists/{audience.remote_id}/relationships/profiles?page%5Bcursor%5D="
+    cursors = iter("ababab")
+
+    def circle(request: object) -> Reply:
+        return Reply(200, {}, orjson.dumps({"data": [], "links": {"self": link, "next": link + next(cursors)}}))
+
+    rig.instead = circle
+    with pytest.raises(BadReply, match="leads back"):
+        list(rig.destination.members(audience))
+
+
+def test_the_key_follows_no_link_to_another_host(rig: Rig) -> None:
+    """Only path and query of the next page's link are used."""
+    audience = rig.audience()
+    evil = f"https://evil.example/api/lists/{audience.remote_id}/relationships/profiles?page%5Bsize%5D=5"
+    document = orjson.dumps({"data": [], "links": {"self": evil, "next": evil}})
+    rig.instead = times(1, Reply(200, {}, document))
+
+    assert list(rig.destination.members(audience)) == []
+    assert {request.headers["host"] for _, request, _ in rig.seen} == {"a.klaviyo.com"}
+
+
+def test_a_refused_request_shows_reason_and_request_id(rig: Rig) -> None:
+    """A name that Klaviyo does not take."""
+    with pytest.raises(
+        Refused, match=r"^klaviyo: CreateList: HTTP 400: 'name' may not be blank. \(request 0000"
+    ) as caught:
+        rig.destination.create(Audience("vip", " "))
+    assert isinstance(caught.value, BadRequest)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS - {"delay"}))
+@pytest.mark.parametrize("match", ["GetProfiles", "AddProfilesToList", "CreateList", "CreateImportJob", "GetImportJob"])
+def test_one_fault_anywhere_leaves_the_account_as_wished(kind: str, match: str) -> None:
+    """Whatever breaks once, and wherever: one list, the right members, nobody sent into a flow twice."""
+    rig = Rig(faults=Faults.from_list([{"match": match, "kind": kind, "status": 503}]), check=False)
+    known = rig.account.add_person("known@example.org")
+
+    list_id = rig.destination.create(Audience("vip", "VIP"))
+    rig.account.add_flow(rig.account.lists[list_id], "Hello")
+    audience = Audience("vip", "VIP", list_id)
+    list(rig.destination.lookup(["known@example.org"]))
+    receipts = rig.push([*adds(audience, [known]), *strangers(audience, ["new@example.org"], first=2)])
+
+    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
+    assert [*rig.account.lists] == [list_id]
+    assert len(rig.account.lists[list_id].members) == len(rig.account.flow_joins) == 2
+
+
+@pytest.mark.parametrize("retry_after", [3, None])
+def test_the_simulator_throttles_by_script(retry_after: int | None) -> None:
+    """The 429 of the script looks like the one of the limits."""
+    faults = Faults()
+    faults.add("GetProfiles", "throttled", times=3, retry_after=retry_after)
+    rig = Rig(faults=faults)
+
+    assert list(rig.destination.lookup(["ann@example.org"])) == [[]]
+    assert [reply.status for _, _, reply in rig.seen if reply] == [429, 429, 429, 200]
