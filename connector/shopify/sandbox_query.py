@@ -89,12 +89,7 @@ class _Compiler:
 
     def abstract(self, sets: list[ast.SelectionSetNode], path: tuple[str, ...]) -> tuple[Render, Priced]:
         """Compile for each concrete type as it turns up; the cost is that of the dearest named type."""
-        named = {
-            node.type_condition.name.value
-            for one in sets
-            for node in one.selections
-            if isinstance(node, ast.InlineFragmentNode) and node.type_condition is not None
-        }
+        named = {kind for one in sets for node in one.selections if (kind := self.condition(node)) is not None}
         compiled = {kind: self.selection(sets, kind, path) for kind in sorted(named) if kind in self.schema.types}
         costs = [cost for _, cost in compiled.values()]
         kind_of = self.schema.kind_of
@@ -106,6 +101,14 @@ class _Compiler:
             return compiled[kind][0](value, run)
 
         return render, max(costs, key=lambda cost: (cost.fixed, len(cost.connections)), default=Priced(0))
+
+    def condition(self, node: ast.SelectionNode) -> str | None:
+        """The type a fragment is for."""
+        if isinstance(node, ast.FragmentSpreadNode) and node.name.value in self.fragments:
+            return self.fragments[node.name.value].type_condition.name.value
+        if isinstance(node, ast.InlineFragmentNode) and node.type_condition is not None:
+            return node.type_condition.name.value
+        return None
 
     def collect(self, sets: Iterable[ast.SelectionSetNode], of: str) -> dict[str, list[ast.FieldNode]]:
         """Response keys with their field nodes; fragments on other types are left out."""
