@@ -141,8 +141,8 @@ def test_the_judge_sees_what_is_wrong_with_a_reply() -> None:
 
     with pytest.raises(AssertionError):
         check_reply(request, dataclasses.replace(reply, status=204))
+    body = b'{"data":[{"type":"list","id":"L1"}],"links":{"self":"x:y"}}'
     with pytest.raises(ValidationError):
-        body = b'{"data":[{"type":"list","id":"L1"}],"links":{"self":"x:y"}}'
         check_reply(request, dataclasses.replace(reply, body=body))
 
 
