@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from connector.base import Finding, Shop
+from connector.errors import ScopeError
 from connector.shopify import wire
 from connector.shopify.connection import Connection
 from connector.shopify.limits import limits
 
 FIX = "add it to the app's scopes in the Dev Dashboard, release a version and approve it in the shop"
 
-_READ_SCOPES = (
-    ("read_customers", "error", "customers cannot be read"),
-    ("read_orders", "error", "orders and abandoned checkouts cannot be read"),
-    ("read_products", "warning", "categories and product tags of what was bought stay empty"),
+_READS = (
+    ("customers", "read_customers", "customers cannot be read"),
+    ("orders", "read_orders", "orders and abandoned checkouts cannot be read"),
 )
 
 
 def examine(connection: Connection) -> list[Finding]:
-    """Key, scopes, history, protected fields and version."""
+    """Key, scopes, history, protected fields and version. What may be read is tried, with one record each."""
     shop = connection.read_shop()
     findings = [Finding("ok", "key", f"accepted by {shop.name} ({shop.currency}, {shop.zone})")]
-    for scope, level, blocks in _READ_SCOPES:
-        if scope not in shop.scopes:
-            text = f"the key lacks {scope}, so {blocks}"
-            findings.append(Finding("error" if level == "error" else "warning", "scopes", text, FIX))
-    findings += _history(shop) + _protected(connection, shop) + _version(connection)
+    for stream, scope, blocks in _READS:
+        try:
+            connection.ask(wire.page(connection.costs, stream, 1, None, None))
+        except ScopeError as error:
+            findings.append(Finding("error", "scopes", f"{blocks}, {scope} is missing: {error}", FIX))
+    if "read_products" not in shop.scopes:
+        text = "the key lacks read_products, so categories and product tags of what was bought stay empty"
+        findings.append(Finding("warning", "scopes", text, FIX))
+    findings += _history(shop) + _protected(connection) + _version(connection)
     if all(finding.level == "ok" for finding in findings):
         findings.append(Finding("ok", "scopes", "everything can be read"))
     return findings
@@ -45,15 +49,12 @@ def _history(shop: Shop) -> list[Finding]:
     return [Finding("warning", "history", text, fix)]
 
 
-def _protected(connection: Connection, shop: Shop) -> list[Finding]:
+def _protected(connection: Connection) -> list[Finding]:
     """Protected customer data is refused field by field: shopify.dev/docs/apps/launch/protected-customer-data"""
-    for stream, scope in (("customers", "read_customers"), ("orders", "read_orders")):
-        if scope in shop.scopes:
-            connection.ask(wire.page(connection.costs, stream, 1, None, None))
-    hidden = [path for path in connection.denied if not path.endswith("product")]
+    hidden = [path for path in connection.denied if not path.endswith(".product")]
     if not hidden:
         return []
-    text = f"access to protected customer data is refused, these stay empty: {', '.join(sorted(hidden))}"
+    text = f"access is refused to these, they stay empty: {', '.join(sorted(hidden))}"
     fix = "request access to protected customer data (names and e-mail addresses) in the Dev Dashboard"
     return [Finding("error", "protected data", text, fix)]
 
