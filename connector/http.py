@@ -217,9 +217,9 @@ class Client:
         host = self._base.host
         match error:
             case httpx.ConnectTimeout():
-                return f"no connection to {host} within {CONNECT:.0f} s"
+                return f"no connection to {host} within {CONNECT:g} s"
             case httpx.TimeoutException():
-                return f"no answer from {host} within {self._http.timeout.read or READ:.0f} s"
+                return f"no answer from {host} within {self._http.timeout.read:g} s"
             case httpx.ConnectError():
                 return f"no connection to {host} ({error})"
             case httpx.DecodingError():
