@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +89,20 @@ def load(packs: Sequence[str], files: Sequence[Path] = (), vocabulary: Vocabular
     for name in wanted:
         if name not in names:
             raise SegmentError(f"unknown pack '{name}'{nearest(name, names)}; there are {', '.join(names)}")
-    catalogue = {segment.key: segment for name in names for segment in _pack(name, vocabulary)}
+    catalogue = {one.key: one for name in wanted for one in read(PACKS / f"{name}.toml", vocabulary, pack=name)}
     own: dict[str, Segment] = {}
     for path in files:
         for segment in read(path, vocabulary):
             if segment.key in own:
                 raise SegmentError(f"{segment.origin.head()}: the key is also in {own[segment.key].origin.head()}")
             own[segment.key] = segment
-    chosen = {key: one for key, one in catalogue.items() if one.pack in wanted} | own
-    for key in _named_only(chosen, catalogue):
-        chosen[key] = replace(catalogue[key], push=())
+    chosen = catalogue | own
+    if any(key not in chosen for segment in chosen.values() for key in segment.deps):
+        rest = [name for name in names if name not in wanted]
+        others = {one.key: one for name in rest for one in read(PACKS / f"{name}.toml", vocabulary, pack=name)}
+        chosen |= {key: replace(others[key], push=()) for key in _named_only(chosen, others)}
     _check_names(chosen.values())
     return _linked(chosen)
-
-
-@cache
-def _pack(name: str, vocabulary_key: Any = None) -> tuple[Segment, ...]:
-    return tuple(read(PACKS / f"{name}.toml", load_vocabulary(), pack=name))
 
 
 def read(path: Path, vocabulary: Vocabulary, *, pack: str | None = None) -> list[Segment]:
