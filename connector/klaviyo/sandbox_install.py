@@ -6,18 +6,19 @@ from random import Random
 
 from connector.base import Clock
 from connector.klaviyo import API_KEY
-from connector.klaviyo.sandbox import KlaviyoSandbox
+from connector.klaviyo.sandbox import ALL_SCOPES, KlaviyoSandbox
 from connector.sandbox.faults import Faults
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
-KEY = "pk_sandbox_only_0123456789abcdef"
-KNOWN, UNSUBSCRIBED, SUPPRESSED = 0.7, 0.04, 0.03
+KEY = "pk_sandbox_only_0000000000"
 
 
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
-    """An account that knows most of the shop's people; a few of them have opted out or bounced there."""
-    simulator = KlaviyoSandbox(clock=clock, api_key=KEY, scale=scale, faults=faults)
-    addresses = sorted({person.email.strip().lower() for person in world.customers.values() if person.email})
-    simulator.seed(addresses, Random(1), known=KNOWN, unsubscribed=UNSUBSCRIBED, suppressed=SUPPRESSED)  # noqa: S311
+    """An account that knows most of the shop's people; a few of them opted out, bounced or were suppressed there."""
+    simulator = KlaviyoSandbox(
+        clock=clock, api_key=KEY, scale=scale, faults=faults, scopes=ALL_SCOPES - set(world.denied)
+    )
+    addresses = [customer.email for customer in world.customers.values() if customer.email]
+    simulator.seed(addresses, Random(7), known=0.8, unsubscribed=0.02, suppressed=0.01)  # noqa: S311
     return Installed(simulator, {}, {API_KEY: KEY})
