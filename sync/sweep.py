@@ -202,26 +202,25 @@ def _survivor(connection: Connection, customer: int, held: Mapping[str, Sequence
     """The one customer that all orders of this one name now; without orders its carts tell, or moves seen before."""
     for name, rows in held.items():
         own = [each for each, owner in rows if owner == customer]
-        if own:
-            named = _column(
-                connection,
-                f"SELECT DISTINCT source_customer_id FROM {name} WHERE gone_at IS NULL "
-                "AND id IN (SELECT value FROM json_each(?))",
-                listed(own),
-            )
-            if named:
-                return named[0] if len(named) == 1 and named[0] != customer else None
+        named = _column(
+            connection,
+            f"SELECT DISTINCT source_customer_id FROM {name} WHERE gone_at IS NULL AND source_customer_id IS NOT ?2 "
+            "AND id IN (SELECT value FROM json_each(?1))",
+            (listed(own), customer),
+        )
+        if named:
+            return named[0] if len(named) == 1 else None
     moved = _column(
         connection,
         "SELECT target_customer_id FROM owner_move WHERE source_customer_id = ?1 "
         "AND at = (SELECT max(at) FROM owner_move WHERE source_customer_id = ?1)",
-        customer,
+        (customer,),
     )
     return moved[0] if len(moved) == 1 else None
 
 
-def _column(connection: Connection, sql: str, parameter: Any) -> list[int | None]:
-    return [row[0] for row in connection.exec_driver_sql(sql, (parameter,))]
+def _column(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[int | None]:
+    return [row[0] for row in connection.exec_driver_sql(sql, parameters)]
 
 
 def _portions(ids: Sequence[int], size: int = _PORTION) -> Iterator[Sequence[int]]:

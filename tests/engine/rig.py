@@ -17,7 +17,8 @@ from sync.store.engine import Store, open_store
 
 UTC = ZoneInfo("UTC")
 FACTS = (
-    "customers", "customer_tags", "orders", "order_lines", "order_codes", "refunds", "carts", "cart_lines", "product_tags",
+    "customers", "customer_tags", "orders", "order_lines", "order_codes",
+    "refunds", "carts", "cart_lines", "product_tags",
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class Rig:
     def of(self, name: str) -> Stream:
         return next(stream for stream in self.source.streams if stream.name == name)
 
-    def facts(self, *, live: bool = False) -> dict[str, list[tuple[Any, ...]]]:
+    def facts(self) -> dict[str, list[tuple[Any, ...]]]:
         """Sorted rows of every table of facts."""
         return {name: sorted(self.store.query(f"SELECT * FROM {name}"), key=repr) for name in FACTS}
 
