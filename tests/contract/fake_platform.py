@@ -111,11 +111,11 @@ def on_loopback(server: Server, patience: threading.Event) -> Iterator[str]:
             os.close(self.connection.detach())
             self.close_connection = True
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer
-
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             return
 
+    for method in ("GET", "POST", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.answer)
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})

@@ -126,7 +126,7 @@ def test_a_pause_of_an_hour_is_not_waited_for(make: Make):
 def test_total_time_is_capped(make: Make):
     """Tries that wait a minute each end before the fifth minute is over."""
     client, server, clock = make(*[Reply(429, {"retry-after": "60"}, b"")] * 9)
-    with pytest.raises(Unavailable, match="after 5 tries in 25. s"):
+    with pytest.raises(Unavailable, match=r"after 5 tries in 25. s"):
         client.send(READ)
     assert len(server.requests) == 5
     assert clock.slept < 300
@@ -163,7 +163,7 @@ def test_a_redirect_is_not_followed(make: Make):
 def test_a_link_to_another_host_is_not_followed(make: Make):
     """A `next` link must lie where the base lies; there it is followed as given."""
     client, server, _clock = make()
-    with pytest.raises(BadReply, match="leads to elsewhere.example"):
+    with pytest.raises(BadReply, match=r"leads to elsewhere.example"):
         client.send(Call("NextPage", "GET", "https://elsewhere.example/api/things?page=2"))
     assert server.requests == []
     client.send(Call("NextPage", "GET", f"{client._base.copy_with(path='/')}api/things?page=2"))
@@ -229,7 +229,7 @@ def test_a_key_with_a_line_break_inside_is_refused_without_showing_it(make: Make
 @pytest.mark.parametrize("address", ["http://shop.example", "http://10.0.0.1", "ftp://x.example", "shop.example", ""])
 def test_addresses_that_would_expose_the_key_are_refused(address: str):
     """Plain HTTP is for this machine alone."""
-    with pytest.raises(PlatformError, match="^fake: address: "):
+    with pytest.raises(PlatformError, match=r"^fake: address: "):
         Client(FakeWire(), StaticHeader("X-Key", "s3cr3t-key"), Window(1, 1), base_url=address, clock=ManualClock(0))
 
 

@@ -62,9 +62,12 @@ def test_two_clients_of_one_account_share_its_limit():
     """What one has spent the other waits for."""
     budget = Budgets(Window(3, 60))
     server = Server()
-    with on_loopback(server, threading.Event()) as base_url:
-        with client_at(base_url, budget) as reader, client_at(base_url, budget) as writer:
-            for client in (reader, writer, reader, writer):
-                client.send(READ)
+    with (
+        on_loopback(server, threading.Event()) as base_url,
+        client_at(base_url, budget) as reader,
+        client_at(base_url, budget) as writer,
+    ):
+        for client in (reader, writer, reader, writer):
+            client.send(READ)
     assert reader.waited == 0
     assert 60 <= writer.waited < 60.1
