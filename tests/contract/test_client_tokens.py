@@ -143,8 +143,8 @@ def test_a_token_server_that_stays_down():
     ("answer", "text"),
     [
         (
-            refusal(400, error="invalid_client", error_description=f"{SECRET} of a@b.c"),
-            "no token (HTTP 400, invalid_client, <secret> of <address>); check the client id and the client secret (request r-7)",
+            Reply(400, {}, b'{"error":"invalid_client","error_description":"%s of a@b.c"}' % SECRET.encode()),
+            "no token (HTTP 400, invalid_client, <secret> of <address>); check the client id and the client secret",
         ),
         (
             Reply(400, {}, b"<html>Oauth error shop_not_permitted: Client credentials cannot be performed</html>"),
