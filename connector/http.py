@@ -265,7 +265,8 @@ class _InProcess(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         query = tuple(parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True))
         headers = {name.lower(): value for name, value in request.headers.items()}
-        seen = Request(request.method, request.url.path, query, headers, request.read())
+        path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+        seen = Request(request.method, path, query, headers, request.read())
         try:
             with self._lock:
                 reply = self._handle(seen)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
@@ -93,7 +93,7 @@ def on_loopback(server: Server, patience: threading.Event) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             query = tuple(parse_qsl(url.query, keep_blank_values=True))
             try:
-                reply = server.handle(Request(self.command, unquote(url.path), query, headers, body))
+                reply = server.handle(Request(self.command, url.path, query, headers, body))
             except Drop as drop:
                 self.drop(drop)
                 return

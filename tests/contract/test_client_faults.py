@@ -180,7 +180,7 @@ def test_what_is_sent(make: Make):
     assert find.query == (("filter", 'equals(email,"a+b@c.d")'), ("filter", "x y"))
     assert (find.path, find.headers["x-key"]) == ("/api/things", "s3cr3t-key")
     assert "gzip" in find.headers["accept-encoding"]
-    assert (write.method, write.path, write.body) == ("DELETE", "/api/things/é", b"[1]")
+    assert (write.method, write.path, write.body) == ("DELETE", "/api/things/%C3%A9", b"[1]")
     assert write.headers["content-type"] == "application/vnd.api+json"
     assert form.headers["content-type"] == "application/x-www-form-urlencoded"
     assert form.body == b"grant_type=client_credentials&secret=a%26b"
