@@ -18,7 +18,8 @@ class Isolation(Generic[R]):
 
     Rows that the refusal points at are left out and the rest is sent once more; a refusal that points at nothing is
     halved until single items remain. Where no request at all is accepted the fault lies not with the items: they
-    wait. `most` bounds the requests, because each costs a place in the minute's window.
+    wait, unless the answer is that they do not exist. `most` bounds the requests, because each costs a place in the
+    minute's window.
     """
 
     send: Callable[[Sequence[str]], R]
@@ -33,8 +34,9 @@ class Isolation(Generic[R]):
         """Send them. Every item ends in exactly one of `accepted`, `refused` and `waiting`."""
         self._run(items, stripped=False)
         if self._sent > 1 and not self.accepted and not self.reasons:
-            self.waiting.update({item: str(error) for item, error in self.refused.items()})
-            self.refused.clear()
+            doubtful = {item: error for item, error in self.refused.items() if error.status != 404}
+            self.waiting.update({item: str(error) for item, error in doubtful.items()})
+            self.refused = {item: error for item, error in self.refused.items() if item not in doubtful}
 
     def reason(self, item: str) -> str:
         """Why it was refused."""

@@ -35,6 +35,7 @@ class Push:
         self._pages = pages
         self._lookup = lookup
         self._clock = clock
+        self._there = False
 
     def push(self, batch: Batch) -> list[Receipt]:
         """One receipt per op, in their order."""
@@ -43,6 +44,7 @@ class Push:
         audience = batch.ops[0].audience
         if audience.remote_id is None:
             raise ValueError(f"list {audience.name!r} has no id yet")
+        self._there = False
         do = {REMOVE: self._remove, ADD: self._add, IMPORT: self._import}[batch.kind]
         try:
             found = {receipt.op: receipt for receipt in do(audience.remote_id, batch.ops)}
@@ -52,34 +54,54 @@ class Push:
         return [found[op.id] for op in batch.ops]
 
     def _add(self, list_id: str, ops: Sequence[Op]) -> Iterator[Receipt]:
-        yield from self._change(list_id, {op.id: op.person.remote_id or "" for op in ops}, add=True)
+        """Someone whose profile is gone (deleted, or merged into another) is asked for by address."""
+        receipts, stale = self._change(list_id, {op.id: op.person.remote_id or "" for op in ops}, add=True)
+        yield from receipts
+        found = self._found(op for op in ops if op.id in stale)
+        unknown = [op for op in ops if op.id in stale and op.id not in found]
+        for op_id, profile in found.items():
+            if not profile.mailable:
+                yield Receipt(op_id, "refused", profile.reason, profile.remote_id)
+        again = {op_id: profile.remote_id for op_id, profile in found.items() if profile.mailable}
+        receipts, stale = self._change(list_id, again, add=True)
+        yield from receipts
+        for op_id in stale:
+            yield Receipt(op_id, "retry", "the profile is found by its address, but not by its id")
+        yield from self._import(list_id, unknown)
 
     def _remove(self, list_id: str, ops: Sequence[Op]) -> Iterator[Receipt]:
-        """Someone without a profile is no member: nothing is left to do."""
-        unknown = [op for op in ops if op.person.remote_id is None]
-        found = self._ids([op.person.email for op in unknown if op.person.email])
-        profiles: dict[int, str] = {}
-        for op in ops:
-            profile_id = op.person.remote_id or found.get(key(op.person.email or ""))
-            if profile_id is None:
+        """Someone without a profile is no member: nothing is left to do. Who was merged is one under another id."""
+        known = {op.id: op.person.remote_id for op in ops if op.person.remote_id is not None}
+        receipts, stale = self._change(list_id, known, add=False)
+        yield from receipts
+        rest = [op for op in ops if op.id in stale or op.id not in known]
+        found = self._found(rest)
+        receipts, stale = self._change(list_id, {each: its.remote_id for each, its in found.items()}, add=False)
+        yield from receipts
+        for op in rest:
+            if op.id in stale or op.id not in found:
                 yield Receipt(op.id, "done")
-            else:
-                profiles[op.id] = profile_id
-        yield from self._change(list_id, profiles, add=False)
 
-    def _change(self, list_id: str, profiles: Mapping[int, str], *, add: bool) -> Iterator[Receipt]:
+    def _change(self, list_id: str, profiles: Mapping[int, str], *, add: bool) -> tuple[list[Receipt], set[int]]:
+        """Receipts, and the ops whose profile does not exist: these have none."""
+
         def send(profile_ids: Sequence[str]) -> None:
             self._guarded(list_id, wire_lists.change_members(list_id, profile_ids, add=add))
 
         isolation = Isolation(send, limits().writes.isolate)
         isolation.run(list(dict.fromkeys(profiles.values())))
+        receipts = []
+        stale = set()
         for op_id, profile_id in profiles.items():
             if profile_id in isolation.waiting:
-                yield Receipt(op_id, "retry", isolation.waiting[profile_id])
-            elif profile_id not in isolation.refused or (not add and isolation.refused[profile_id].status == 404):
-                yield Receipt(op_id, "done", remote_id=profile_id)
+                receipts.append(Receipt(op_id, "retry", isolation.waiting[profile_id]))
+            elif profile_id not in isolation.refused:
+                receipts.append(Receipt(op_id, "done", remote_id=profile_id))
+            elif isolation.refused[profile_id].status == 404:
+                stale.add(op_id)
             else:
-                yield Receipt(op_id, "refused", isolation.reason(profile_id))
+                receipts.append(Receipt(op_id, "refused", isolation.reason(profile_id)))
+        return receipts, stale
 
     def _import(self, list_id: str, ops: Sequence[Op]) -> Iterator[Receipt]:
         addresses: dict[str, list[Op]] = {}
@@ -113,10 +135,11 @@ class Push:
         try:
             return self._send(call)
         except Refused as error:
-            if error.status in (400, 404) and not wire_imports.rows_named(error.errors):
+            if error.status in (400, 404) and not self._there and not wire_imports.rows_named(error.errors):
                 request = wire_lists.list_with_id(list_id)
                 if not document(request.operation, self._send(request))["data"]:
                     raise _ListGone from error
+                self._there = True
             raise
 
     def _await(self, job_id: str, group: Sequence[str]) -> dict[str, tuple[Outcome, str | None, str | None]]:
@@ -130,7 +153,7 @@ class Push:
         failed, stray = self._failures(job_id, group)
         landed = self._landed(job_id)
         missing = [address for address in group if address not in landed and address not in failed]
-        landed |= self._ids(missing)
+        landed |= {key(profile.email): profile.remote_id for page in self._lookup(missing) for profile in page}
         outcomes: dict[str, tuple[Outcome, str | None, str | None]] = {}
         for address in group:
             if address in failed:
@@ -179,6 +202,11 @@ class Push:
                     found[key(address)] = item["id"]
         return found
 
-    def _ids(self, addresses: Iterable[str]) -> dict[str, str]:
-        wanted = list(addresses)
-        return {key(profile.email): profile.remote_id for page in self._lookup(wanted) for profile in page}
+    def _found(self, ops: Iterable[Op]) -> dict[int, Profile]:
+        """Profiles by op, as their addresses find them now."""
+        by_address: dict[str, list[int]] = {}
+        for op in ops:
+            if op.person.email:
+                by_address.setdefault(op.person.email, []).append(op.id)
+        profiles = (profile for page in self._lookup(list(by_address)) for profile in page)
+        return {op_id: profile for profile in profiles for op_id in by_address[profile.email]}

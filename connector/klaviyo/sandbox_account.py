@@ -158,6 +158,17 @@ class Account:
             roll.members.pop(person.id, None)
             roll.shown.pop(person.id, None)
 
+    def merge_people(self, loser: Person, survivor: Person) -> None:
+        """As a hand in Klaviyo's screens would: the survivor answers to both addresses and is on both's lists."""
+        joined = [roll for roll in self.lists.values() if loser.id in roll.members]
+        self.delete_person(loser)
+        survivor.aliases += (loser.email, *loser.aliases)
+        survivor.updated = self.now()
+        for address in survivor.aliases:
+            self._by_address[address] = survivor.id
+        for roll in joined:
+            self.join(roll, survivor)
+
     def add_list(self, name: str) -> Roll:
         now = self.now()
         roll = Roll("".join(self._random.choices(_ALPHABET, k=6)), name, now, now)

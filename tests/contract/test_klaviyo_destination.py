@@ -232,18 +232,54 @@ def test_removals_without_a_profile_id_go_by_address(rig: Rig) -> None:
 
 
 def test_one_deleted_profile_among_a_thousand_is_isolated(rig: Rig) -> None:
-    """The others join; the one is refused with the server's reason; the search stays within its bound."""
+    """The others join; the one is asked for by address and imported anew; the search stays within its bound."""
     audience = rig.audience()
     people = [rig.account.add_person(f"p{number}@example.org") for number in range(1000)]
     rig.account.delete_person(people[617])
 
     receipts = rig.push(adds(audience, people))
 
-    refused = [number for number, receipt in receipts.items() if receipt.outcome == "refused"]
-    assert refused == [618]
-    assert "does not exist" in (receipts[618].reason or "")
-    assert len(rig.roll(audience).members) == 999
+    again = rig.account.find_person("p617@example.org")
+    assert again is not None
+    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
+    assert receipts[618].remote_id == again.id != people[617].id
+    assert len(rig.roll(audience).members) == 1000
     assert rig.sandbox.requests["AddProfilesToList"] <= 21
+
+
+def test_a_profile_merged_meanwhile_is_followed(rig: Rig) -> None:
+    """Additions and removals reach the survivor by the address; one who may not be mailed does not join."""
+    audience = rig.audience()
+    ann, bob, out = (rig.account.add_person(f"{name}@example.org") for name in ("ann", "bob", "out"))
+    survivor = rig.account.add_person("new@example.org")
+    gone = rig.account.add_person("gone@example.org", suppressed="HARD_BOUNCE")
+    rig.account.join(rig.roll(audience), bob)
+    rig.account.merge_people(ann, survivor)
+    rig.account.merge_people(bob, survivor)
+    rig.account.merge_people(out, gone)
+
+    removed = rig.push(removes(audience, [bob]))
+    assert (removed[1].outcome, rig.roll(audience).members) == ("done", {})
+
+    added = rig.push(adds(audience, [ann, out]))
+    assert (added[1].outcome, added[1].remote_id) == ("done", survivor.id)
+    assert (added[2].outcome, added[2].reason) == ("refused", "HARD_BOUNCE")
+    assert [*rig.roll(audience).members] == [survivor.id]
+
+
+def test_profiles_refused_for_another_reason_are_refused_alone(rig: Rig) -> None:
+    """The reason is the server's, and who is named by a pointer costs one more call, not a search."""
+    audience = rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(50)]
+    rig.instead = times(1, error(400, ("invalid", "Not this one.", "/data/17/id")), "POST", "relationships")
+
+    receipts = rig.push(adds(audience, people))
+
+    assert {number: receipt.reason for number, receipt in receipts.items() if receipt.outcome == "refused"} == {
+        18: "Not this one."
+    }
+    assert len(rig.roll(audience).members) == 49
+    assert len(rig.seen) == 2
 
 
 def test_a_deleted_profile_needs_no_removal(rig: Rig) -> None:
@@ -342,4 +378,4 @@ def test_differences_pushed_give_the_wanted_members(wanted: set[int], held: set[
 
     assert receipts.keys() == {op.id for op in ops}
     members = {rig.account.people[member].email for member in rig.roll(audience).members}
-    assert members == {f"p{number}@example.org" for number in wanted if number >= 16 or number not in bad}
+    assert members == {f"p{number}@example.org" for number in wanted if number not in bad & held}
