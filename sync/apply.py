@@ -1,0 +1,296 @@
+"""From a plan to acknowledged writes: ops into the outbox, batches out, op and ledger together on each receipt.
+
+A run may die anywhere. What was sent and not heard of is sent again: every push is idempotent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from connector.base import Audience, Batch, Clock, Destination, Op, Receipt
+from connector.errors import AuthError, PlatformError, ScopeError, Unavailable
+from sync import outbox
+from sync.errors import Held
+from sync.opening import Opening
+from sync.plan_value import AudiencePlan, Plan, digest
+from sync.progress import Progress, Silent
+from sync.store import audience as audience_rows
+from sync.store import ledger, plans, queue
+from sync.store.engine import Connection, Store
+
+CHUNK = 10_000
+"""Ops held in memory at a time: one full import job, or ten full calls of a thousand."""
+
+
+@dataclass(slots=True)
+class DestinationReport:
+    """What became of one destination's ops. `dropped`: additions that the person's record forbids by now."""
+
+    destination: str
+    added: int = 0
+    removed: int = 0
+    refused: int = 0
+    unfinished: int = 0
+    dropped: int = 0
+    calls: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    error: PlatformError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable machine form; the first five keys are the contract."""
+        return {
+            "destination": self.destination,
+            "added": self.added,
+            "removed": self.removed,
+            "refused": self.refused,
+            "calls": self.calls,
+            "unfinished": self.unfinished,
+            "dropped": self.dropped,
+            "reasons": dict(self.reasons),
+            "error": str(self.error) if self.error else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What applying a plan did."""
+
+    plan: str
+    destinations: tuple[DestinationReport, ...]
+
+    @property
+    def refused(self) -> int:
+        """People refused for the first time, or again after their record changed."""
+        return sum(its.refused for its in self.destinations)
+
+    @property
+    def unfinished(self) -> int:
+        """Ops that wait for the next run."""
+        return sum(its.unfinished for its in self.destinations)
+
+    @property
+    def exit_code(self) -> int:
+        """4 when something was refused or is unfinished, 1 or 3 when a destination stopped for good."""
+        errors = [its.error.exit_code for its in self.destinations if its.error]
+        stopped = [code for code in errors if code not in (0, Unavailable.exit_code)]
+        if stopped:
+            return min(stopped)
+        return Unavailable.exit_code if errors or self.refused or self.unfinished else 0
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The stable machine form: one entry per destination."""
+        return [its.to_json() for its in self.destinations]
+
+
+def check_keys(destinations: Sequence[Destination]) -> dict[str, PlatformError]:
+    """Prove every key before anything is written anywhere; returns who did not answer.
+
+    Raises AuthError or ScopeError for a refused key.
+    """
+    silent: dict[str, PlatformError] = {}
+    for destination in destinations:
+        try:
+            destination.doctor()
+        except Unavailable as error:
+            silent[destination.name] = error
+    return silent
+
+
+def apply(
+    plan: Plan,
+    destinations: Sequence[Destination],
+    store: Store,
+    *,
+    now: int,
+    clock: Clock,
+    progress: Progress | None = None,
+    run_id: int | None = None,
+    config: str | None = None,
+    checked: Mapping[str, PlatformError] | None = None,
+) -> ApplyReport:
+    """Send what the plan says and no guard holds. Raises Held for a stale plan, AuthError for a refused key.
+
+    `config` is the present `config_digest`; `checked` is what `check_keys` returned if it ran already in this run.
+    A destination that stops is reported, its ops stay queued, and the others go on.
+    """
+    with store.read() as conn:
+        resumed = _resumable(conn, plan, config)
+    reports = {each.name: DestinationReport(each.name, calls=-each.calls) for each in destinations}
+    sites = {each.name: each for each in destinations if each.name not in dict(plan.unreachable)}
+    if plan.changes or resumed:
+        silent = check_keys(destinations) if checked is None else checked
+        for name, error in silent.items():
+            if name in sites:
+                del sites[name]
+                reports[name].error = error
+        run = plan.run if run_id is None else run_id
+        if not resumed:
+            _queue(store, plan, sorted(sites), run, now)
+        for name, destination in sites.items():
+            opening = Opening(plan, destination, store, clock, resumed=resumed)
+            _Sender(plan, destination, store, reports[name], run, clock, progress or Silent()).run(opening)
+    else:
+        _note(store, plan)
+    _close(store, plan, reports, now)
+    for destination in destinations:
+        reports[destination.name].calls += destination.calls
+    return ApplyReport(plan.id, tuple(reports[each.name] for each in destinations))
+
+
+def _resumable(conn: Connection, plan: Plan, config: str | None) -> bool:
+    """True when the plan is on its way already; raises Held when the world has moved under it."""
+    members, owned = (digest(its) for its in ledger.fingerprint(conn))
+    moved = [
+        name
+        for name, before, after in (
+            ("the configuration", plan.config, config or plan.config),
+            ("segment membership", plan.members, members),
+        )
+        if before != after
+    ]
+    under_way = plans.is_queued(conn, plan.id)
+    if owned != plan.owned and not under_way:
+        moved.append("the ledger")
+    if moved:
+        raise Held(
+            f"plan {plan.id} is stale: {' and '.join(moved)} changed since it was made; run `regulars plan` again"
+        )
+    if under_way and (owned != plan.owned or queue.any_open(conn, plan.id)):
+        return True
+    if not plans.is_last(conn, plan.id):
+        raise Held(f"plan {plan.id} was replaced by a later one; run `regulars plan` again")
+    return False
+
+
+def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: int) -> None:
+    """Everything that is decided now, in one transaction: what we keep, what we take over, what goes out."""
+    free = [its for its in plan.audiences if not its.held and its.destination in reached]
+    with store.begin() as conn:
+        ledger.make_adoptable(conn)
+        kept = audience_rows.kept(conn)
+        for its in free:
+            if its.adopt and its.kind == "tag":
+                ledger.adoptable(conn, its.destination, its.segment, its.name)
+            before = kept.get((its.destination, its.segment))
+            after = _kept(its, before)
+            if after != before and (its.work or before is not None):
+                audience_rows.keep(conn, after)
+        ledger.adopt(conn, run_id, now)
+        released = {name: [its.segment for its in free if its.destination == name and its.ops] for name in reached}
+        queue.enqueue(conn, plan.id, run_id, released, now)
+        plans.queued(conn, plan.id)
+
+
+def _note(store: Store, plan: Plan) -> None:
+    """Keep the conditions of audiences that have nothing to write, so that a later write is not taken for a new one."""
+    with store.begin() as conn:
+        kept = audience_rows.kept(conn)
+        for its in plan.audiences:
+            before = kept.get((its.destination, its.segment))
+            if before is not None and not its.held and _kept(its, before) != before:
+                audience_rows.keep(conn, _kept(its, before))
+
+
+def _kept(its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows.Kept:
+    """The row of an audience as it is once its ops are queued. A list keeps its old name until it has been renamed."""
+    kept = before or audience_rows.Kept(its.destination, its.segment, its.name, adopted=its.adopt)
+    if its.closing:
+        return kept
+    name = kept.name if its.renamed_from else its.name
+    return replace(kept, name=name, remote_id=kept.remote_id or its.remote_id, rule_hash=its.rule_hash, retired=False)
+
+
+def _close(store: Store, plan: Plan, reports: Mapping[str, DestinationReport], now: int) -> None:
+    """Note first fills that are complete and audiences that are empty; count what is left."""
+    with store.begin() as conn:
+        for name, report in reports.items():
+            report.unfinished = queue.unsettled(conn, plan.id, name)
+            mine = [its for its in plan.audiences if its.destination == name and not its.held]
+            audience_rows.filled(conn, name, [its.segment for its in mine if not its.closing], now)
+            audience_rows.forget_replaced(conn, name)
+        for name, _ in plan.unreachable:
+            if name in reports:
+                reports[name].error = reports[name].error or _silence(plan, name)
+        if not any(report.unfinished or report.error for report in reports.values()):
+            plans.applied(conn, plan.id, now)
+
+
+def _silence(plan: Plan, name: str) -> Unavailable:
+    return Unavailable(name, "plan", dict(plan.unreachable)[name])
+
+
+class _Sender:
+    """One destination's part of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        destination: Destination,
+        store: Store,
+        report: DestinationReport,
+        run_id: int,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self._plan = plan
+        self._destination = destination
+        self._store = store
+        self._report = report
+        self._run_id = run_id
+        self._clock = clock
+        self._progress = progress
+        self._sent = 0
+
+    def run(self, opening: Opening) -> None:
+        """Send until nothing is left or the destination stops. A refused key stops the whole run."""
+        try:
+            audiences = opening.open()
+            self._report.reasons.update(opening.reasons)
+            for batch in self._batches(audiences):
+                self._send(batch)
+        except (AuthError, ScopeError):
+            raise
+        except PlatformError as error:
+            self._report.error = error
+
+    def _batches(self, audiences: Mapping[str, Audience]) -> Iterator[Batch]:
+        after = 0
+        while True:
+            with self._store.read() as conn:
+                read = queue.waiting(conn, self._plan.id, self._destination, audiences, after, CHUNK)
+            if not read:
+                return
+            ready = list(queue.ready(read, full=len(read) == CHUNK))
+            after = ready[-1].op.id
+            yield from self._destination.batches([queued.op for queued in ready])
+
+    def _send(self, batch: Batch) -> None:
+        with self._store.begin() as conn:
+            going, dropped = queue.claim(conn, self._destination, [op.id for op in batch.ops], self._moment())
+        self._report.dropped += dropped
+        ops = tuple(op for op in batch.ops if op.id in going)
+        if ops:
+            receipts = {its.op: its for its in self._destination.push(replace(batch, ops=ops))}
+            answered = [(op, receipts.get(op.id) or Receipt(op.id, "retry", "no answer for this person")) for op in ops]
+            with self._store.begin() as conn:
+                queue.settle(conn, self._destination, answered, self._run_id, self._moment())
+            self._count(answered)
+        self._sent += len(batch.ops)
+        self._progress.update(f"{self._destination.name}: writing", self._sent)
+
+    def _count(self, answered: Sequence[tuple[Op, Receipt]]) -> None:
+        for op, receipt in answered:
+            if receipt.outcome == outbox.DONE:
+                if op.action == "add":
+                    self._report.added += 1
+                else:
+                    self._report.removed += 1
+            else:
+                self._report.refused += receipt.outcome == outbox.REFUSED
+                self._report.reasons[receipt.reason or receipt.outcome] += 1
+
+    def _moment(self) -> int:
+        return int(self._clock.now())

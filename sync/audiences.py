@@ -1,0 +1,169 @@
+"""Which tag or list stands for a segment: ours, still to be made, somebody's of the same name, or retired.
+
+A list is known by its id: a new name renames it. A tag is known by its name: a new name is another tag, and the old one
+is taken off again. An audience that no configured segment is pushed to stays as it is until `retire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from connector.base import Destination
+from sync.errors import SegmentError, UsageError
+from sync.guards import people
+from sync.store import audience as rows
+from sync.store.audience import Kept
+from sync.store.engine import Connection, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a segment's members go. `remote_id` None: to be created when the first member comes.
+
+    `adopt`: it stood there before us and is taken over. `unclaimed` says what stands there and is not taken over.
+    `closing`: everybody of ours is to leave it.
+    """
+
+    destination: str
+    segment: str
+    name: str
+    remote_id: str | None = None
+    kept: Kept | None = None
+    adopt: bool = False
+    renamed_from: str | None = None
+    unclaimed: str | None = None
+    closing: bool = False
+
+    @property
+    def adopted(self) -> bool:
+        """True when it stood there before us."""
+        return self.adopt or (self.kept is not None and self.kept.adopted)
+
+
+def names(destination: Destination, wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The audience's name per segment key. Raises SegmentError where two share one, or one is too long."""
+    named: dict[str, str] = {}
+    users: dict[str, str] = {}
+    for key, name in wanted:
+        called = destination.audience_name(key, name)
+        if len(called) > destination.limits.name_length:
+            raise SegmentError(
+                f"segment {key!r}: its name at {destination.name} would have {len(called)} characters, "
+                f"{destination.limits.name_length} are allowed: {called!r}; shorten the name or the prefix"
+            )
+        other = users.setdefault(called.casefold(), key)
+        if other != key:
+            raise SegmentError(
+                f"segments {other!r} and {key!r} would both be {called!r} at {destination.name}; give one another name"
+            )
+        named[key] = called
+    return named
+
+
+def sought(kept: Mapping[tuple[str, str], Kept], destination: str, named: Mapping[str, str]) -> list[str]:
+    """Names to look for at the destination: of audiences that have no id yet."""
+    asked: list[str] = []
+    for key, name in named.items():
+        its = kept.get((destination, key))
+        if its is None:
+            asked.append(name)
+        elif its.remote_id is None:
+            asked.extend({name, its.name})
+    return sorted(set(asked))
+
+
+def place_list(
+    destination: str, key: str, name: str, kept: Kept | None, found: Mapping[str, Sequence[str]], adopt: bool
+) -> Place:
+    """A list of this name. An audience that is kept without an id is one whose creation we never heard the end of."""
+    if kept is not None and kept.remote_id is not None:
+        return Place(destination, key, name, kept.remote_id, kept, renamed_from=_renamed(kept, name))
+    if kept is not None and kept.name != name and len(found.get(kept.name, ())) == 1:
+        return Place(destination, key, name, found[kept.name][0], kept, renamed_from=kept.name)
+    ids = tuple(found.get(name, ()))
+    if not ids:
+        return Place(destination, key, name, None, kept)
+    if len(ids) > 1:
+        text = f'{len(ids)} lists are called "{name}" there; rename all but one of them'
+        return Place(destination, key, name, None, kept, unclaimed=text)
+    if kept is not None:
+        return Place(destination, key, name, ids[0], kept)
+    if adopt:
+        return Place(destination, key, name, ids[0], None, adopt=True)
+    return Place(destination, key, name, None, None, unclaimed=f'a list "{name}" exists there and is not in our ledger')
+
+
+def place_tag(destination: str, key: str, name: str, kept: Kept | None, carriers: int, adopt: bool) -> Place:
+    """A tag of this name, which `carriers` people have."""
+    if kept is not None:
+        return Place(destination, key, name, name, kept)
+    if carriers and adopt:
+        return Place(destination, key, name, name, None, adopt=True)
+    unclaimed = f'the tag "{name}" is on {people(carriers)} and not in our ledger' if carriers else None
+    return Place(destination, key, name, name, None, unclaimed=unclaimed)
+
+
+def settle_names(conn: Connection, destination: str, named: Mapping[str, str]) -> None:
+    """Set tags aside whose segment has another name now, and take up those that have their old one again."""
+    for (_, segment), its in rows.kept(conn, destination).items():
+        name = named.get(segment)
+        if name is None or name.casefold() == its.name.casefold():
+            continue
+        rows.leave(conn, its)
+        rows.come_back(conn, destination, segment, name)
+
+
+def place(
+    conn: Connection,
+    destination: Destination,
+    named: Mapping[str, str],
+    found: Mapping[str, Sequence[str]],
+    carriers: Mapping[str, int],
+    adopt: bool,
+) -> list[Place]:
+    """One place per segment, in their order."""
+    kept = rows.kept(conn, destination.name)
+    placed = []
+    for key, name in named.items():
+        its = kept.get((destination.name, key))
+        if destination.limits.by_email:
+            placed.append(place_list(destination.name, key, name, its, found, adopt))
+        else:
+            placed.append(place_tag(destination.name, key, name, its, carriers.get(name.lower(), 0), adopt))
+    return placed
+
+
+def others(conn: Connection, destination: str, configured: Collection[str]) -> list[Place]:
+    """Audiences of ours to which no configured segment is pushed any more."""
+    return [
+        Place(destination, segment, its.name, its.remote_id, its, closing=its.retired or its.replaced)
+        for (_, segment), its in rows.kept(conn, destination).items()
+        if segment not in configured
+    ]
+
+
+def retire(store: Store, key: str, *, pushed: Collection[str] = ()) -> list[Kept]:
+    """Have the next plan take everybody out of the audiences of a segment; returns them.
+
+    `pushed` names destinations to which the segment is still pushed: their audiences stay. Raises UsageError when none
+    is left.
+    """
+    with store.begin() as conn:
+        kept = rows.kept(conn)
+        of_segment = [its for (_, segment), its in kept.items() if segment == key]
+        if not of_segment:
+            known = sorted({segment for _, segment in kept if rows.REPLACED not in segment})
+            raise UsageError(f"no audience of a segment {key!r}; there are {', '.join(known) or 'none yet'}")
+        retired = [replace(its, retired=True) for its in of_segment if its.destination not in pushed]
+        if not retired:
+            raise UsageError(
+                f"segment {key!r} is still configured; take it out of the packs, the files or its push first"
+            )
+        for its in retired:
+            rows.keep(conn, its)
+    return retired
+
+
+def _renamed(kept: Kept, name: str) -> str | None:
+    return kept.name if kept.name != name else None

@@ -1,0 +1,58 @@
+"""Who of the shop's people an e-mail destination knows, kept here so that a run without news makes no call per person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connector.base import Destination
+from sync.consent import LIVE, reason_sql
+from sync.progress import Progress
+from sync.store import ledger, state
+from sync.store.engine import Store
+
+OVERLAP = 3600
+"""Seconds asked for again: a change may take a while to show in the destination's own filters."""
+GROUP = 1000
+"""Addresses per step; each step is kept before the next begins."""
+
+
+def refresh(store: Store, destination: Destination, now: int) -> None:
+    """Read whose standing changed since the last time. The mark moves once all is kept, and only if there was any."""
+    if not destination.limits.by_email:
+        return
+    key = f"identity:{destination.name}"
+    with store.read() as conn:
+        mark = state.get_meta(conn, key)
+    if mark is None:
+        with store.begin() as conn:
+            state.set_meta(conn, key, now)
+        return
+    news = False
+    for profiles in destination.changed(int(mark) - OVERLAP):
+        news = news or bool(profiles)
+        with store.begin() as conn:
+            ledger.relearn(conn, destination.name, profiles, now)
+    if news:
+        with store.begin() as conn:
+            state.set_meta(conn, key, now)
+
+
+def look_up(store: Store, destination: Destination, segments: Sequence[str], now: int, progress: Progress) -> None:
+    """Ask for the members of these segments who may be written to and were never asked for."""
+    if not destination.limits.by_email:
+        return
+    with store.read() as conn:
+        rows = conn.exec_driver_sql(
+            "SELECT DISTINCT c.email_key FROM membership m JOIN customers c ON c.id = m.customer_id "
+            "LEFT JOIN identity i ON i.destination = ? AND i.email_key = c.email_key "
+            f"WHERE m.segment IN (SELECT value FROM json_each(?)) AND {LIVE} AND i.email_key IS NULL "
+            f"AND ({reason_sql(destination.limits)}) IS NULL ORDER BY c.email_key",
+            (destination.name, ledger.listed(segments)),
+        ).all()
+    emails = [row[0] for row in rows]
+    for start in range(0, len(emails), GROUP):
+        asked = emails[start : start + GROUP]
+        found = [profile for profiles in destination.lookup(asked) for profile in profiles]
+        with store.begin() as conn:
+            ledger.learn(conn, destination.name, asked, found, now)
+        progress.update(f"{destination.name}: looking people up", start + len(asked), len(emails))

@@ -1,0 +1,335 @@
+"""From wanted membership to a frozen plan. Reads the store and asks destinations; writes nothing outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Protocol
+
+from connector.base import Audience, Destination, Shop
+from connector.errors import BadReply, Unavailable
+from sync import audiences, consent, guards, identities, plan_value
+from sync.audiences import Place
+from sync.consent import Waterfall
+from sync.errors import UsageError
+from sync.guards import Facts, Guard
+from sync.plan_value import AudiencePlan, Plan
+from sync.progress import Progress, Silent
+from sync.store import audience as audience_rows
+from sync.store import diff, ledger, plans, queue
+from sync.store.diff import Counts
+from sync.store.engine import Connection, Store
+
+__all__ = ["Plan", "Wish", "config_digest", "make_plan"]
+
+
+class Wish(Protocol):
+    """What planning asks of a segment."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def push(self) -> Sequence[str] | None: ...
+    @property
+    def turnover(self) -> str | None: ...
+    @property
+    def rule_hash(self) -> str: ...
+    @property
+    def sources(self) -> Collection[str]: ...
+
+
+@dataclass(slots=True)
+class _Site:
+    """One destination on the way to its part of the plan."""
+
+    destination: Destination
+    named: dict[str, str]
+    placed: list[Place] = field(default_factory=list)
+    others: list[Place] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    flows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    waterfalls: dict[str, Waterfall] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What holds for every audience."""
+
+    now: int
+    wishes: Mapping[str, Wish]
+    read_at: Mapping[str, int | None]
+    oldest_order: int | None
+    passes: tuple[tuple[str, str | None], ...]
+
+
+def make_plan(
+    store: Store,
+    segments: Sequence[Wish],
+    destinations: Sequence[Destination],
+    *,
+    now: int,
+    run_id: int,
+    force: Sequence[str] = (),
+    accept: Sequence[str] = (),
+    adopt: bool = False,
+    shop: Shop | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Compare what is wanted with what is acknowledged, and keep the plan.
+
+    `force` are the run's `--force GUARD[:SEGMENT]`, `accept` the standing ones; `shop` tells whether its history is
+    truncated. A destination that does not answer is left out and named; a refused key stops everything.
+    """
+    passes = (*guards.parse_force(force), *guards.parse_force(accept))
+    _check_force(passes, segments)
+    with store.read() as conn:
+        missing = _missing(conn, segments)
+        read_at = {row[0]: row[1] for row in conn.exec_driver_sql("SELECT stream, completed_at FROM stream_state")}
+    ready = [segment for segment in segments if segment.key not in missing]
+    scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
+    sites = [_Site(each, audiences.names(each, _pushed(segments, each))) for each in destinations]
+    unreachable: dict[str, str] = {}
+    progress = progress or Silent()
+
+    def reaching(work: Callable[[_Site], None]) -> None:
+        for site in [site for site in sites if site.destination.name not in unreachable]:
+            try:
+                work(site)
+            except (Unavailable, BadReply) as error:
+                unreachable[site.destination.name] = str(error)
+
+    def approach(site: _Site) -> None:
+        _approach(store, site, {its.key for its in ready}, now, adopt, progress)
+
+    reaching(approach)
+    reached = [site for site in sites if site.destination.name not in unreachable]
+    with store.begin() as conn:
+        _compare(conn, reached, now)
+        members, owned = ledger.fingerprint(conn)
+    reaching(_ask_flows)
+    reached = [site for site in sites if site.destination.name not in unreachable]
+    plan = _assemble(reached, scene, run_id)
+    calls, seconds = _estimate(store, reached, plan)
+    plan = replace(
+        plan,
+        unavailable=tuple(sorted(missing.items())),
+        unreachable=tuple(sorted(unreachable.items())),
+        calls_estimated=calls,
+        seconds_estimated=seconds,
+        config=config_digest(segments, destinations),
+        members=plan_value.digest(members),
+        owned=plan_value.digest(owned),
+        ops=plan_value.digest(
+            [(site.destination.name, key, its.digest) for site in reached for key, its in site.counts.items()]
+        ),
+    )
+    plan = replace(plan, id=plan_value.identify(plan))
+    with store.begin() as conn:
+        plans.keep(conn, plan)
+    return plan
+
+
+def config_digest(segments: Sequence[Wish], destinations: Sequence[Destination]) -> str:
+    """Stands for all configuration that a plan depends on."""
+    content = [
+        [each.name, sorted((key, called) for key, called in audiences.names(each, _pushed(segments, each)).items())]
+        for each in destinations
+    ]
+    return plan_value.digest([content, sorted((its.key, its.rule_hash) for its in segments)])
+
+
+def _pushed(segments: Sequence[Wish], destination: Destination) -> list[tuple[str, str]]:
+    return [(its.key, its.name) for its in segments if its.push is None or destination.name in its.push]
+
+
+def _check_force(passes: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
+    keys = [its.key for its in segments]
+    for guard, key in passes:
+        if key is not None and key not in keys:
+            near = get_close_matches(key, keys, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"{guard}:{key}: no segment {key!r}{hint}")
+
+
+def _missing(conn: Connection, segments: Sequence[Wish]) -> dict[str, str]:
+    """Why segments cannot be planned, by key: a source never read, or a condition not evaluated since it changed."""
+    known = {
+        row[0]: (row[1], row[2]) for row in conn.exec_driver_sql("SELECT key, rule_hash, missing FROM segment_state")
+    }
+    found: dict[str, str] = {}
+    for segment in segments:
+        rule_hash, missing = known.get(segment.key, (None, None))
+        if missing is not None:
+            found[segment.key] = missing
+        elif rule_hash != segment.rule_hash:
+            found[segment.key] = "not evaluated yet; run `regulars derive`"
+    return found
+
+
+def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt: bool, progress: Progress) -> None:
+    """Learn who and what is there already."""
+    destination = site.destination
+    named = {key: name for key, name in site.named.items() if key in ready}
+    identities.refresh(store, destination, now)
+    identities.look_up(store, destination, list(named), now, progress)
+    if destination.limits.by_email:
+        with store.read() as conn:
+            asked = audiences.sought(audience_rows.kept(conn, destination.name), destination.name, named)
+        found = destination.find(asked) if asked else {}
+        carriers: dict[str, int] = {}
+    else:
+        with store.begin() as conn:
+            audiences.settle_names(conn, destination.name, named)
+            carriers = ledger.tagged(conn) if _unkept(conn, destination.name, named) else {}
+        found = {}
+    with store.read() as conn:
+        site.placed = audiences.place(conn, destination, named, found, carriers, adopt)
+        site.others = audiences.others(conn, destination.name, site.named)
+
+
+def _unkept(conn: Connection, destination: str, named: Mapping[str, str]) -> bool:
+    kept = audience_rows.kept(conn, destination)
+    return any((destination, key) not in kept for key in named)
+
+
+def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
+    """Fill `plan_op` and the counts. All of it local."""
+    diff.start(conn)
+    for site in sites:
+        destination = site.destination
+        by_email = destination.limits.by_email
+        ledger.follow_people(conn, destination.name, by_email=by_email)
+        consent.prepare(conn, destination)
+        ledger.make_adoptable(conn)
+        for place in site.placed:
+            owned = "ledger"
+            if place.adopt and not by_email:
+                ledger.adoptable(conn, destination.name, place.segment, place.name)
+                owned = "temp.adoptable"
+            consent.double(conn, place.segment)
+            diff.compare(conn, destination.name, place.segment, by_email=by_email, owned=owned)
+            site.waterfalls[place.segment] = consent.waterfall(conn, destination.name, place.segment, owned)
+        for place in site.others:
+            if place.closing:
+                diff.empty(conn, destination.name, place.segment)
+        site.sizes = ledger.sizes(conn, destination.name) | ledger.adoptable_sizes(conn)
+        consent.drop(conn)
+    counts = diff.counts(conn)
+    for site in sites:
+        name = site.destination.name
+        for place in (*site.placed, *site.others):
+            found = counts.get((name, place.segment), Counts())
+            site.counts[place.segment] = replace(found, before=site.sizes.get(place.segment, 0))
+    queue.keep_plan_ops(conn, {site.destination.name: site.destination.limits.by_email for site in sites})
+    diff.finish(conn)
+
+
+def _ask_flows(site: _Site) -> None:
+    """Name the live flows of lists that stand there already and get new members."""
+    for place in site.placed:
+        counts = site.counts.get(place.segment)
+        if counts and counts.add and place.remote_id is not None and site.destination.limits.by_email:
+            audience = Audience(place.segment, place.name, place.remote_id)
+            site.flows[place.segment] = tuple(site.destination.live_flows(audience))
+
+
+def _assemble(sites: Sequence[_Site], scene: _Scene, run_id: int) -> Plan:
+    """Pure: counts and places to audiences, guards and what passed them."""
+    planned: list[AudiencePlan] = []
+    retired: list[AudiencePlan] = []
+    holding: list[Guard] = []
+    passed: list[Guard] = []
+    for site in sites:
+        for place in site.placed:
+            audience = _audience(site, place, scene)
+            tripped = guards.check(_facts(site, place, scene), scene.now)
+            held = [guard for guard in tripped if not guards.is_passed(guard, scene.passes)]
+            holding += held
+            passed += [guard for guard in tripped if guard not in held]
+            planned.append(replace(audience, held=bool(held)))
+        for place in site.others:
+            audience = _audience(site, place, scene)
+            if place.closing and audience.ops:
+                planned.append(audience)
+            elif audience.before:
+                retired.append(replace(audience, size=audience.before))
+    return Plan(scene.now, run_id, tuple(planned), tuple(retired), tuple(holding), tuple(passed))
+
+
+def _audience(site: _Site, place: Place, scene: _Scene) -> AudiencePlan:
+    counts = site.counts[place.segment]
+    wish = scene.wishes.get(place.segment)
+    waterfall = site.waterfalls.get(place.segment, Waterfall(0, 0, {}, 0))
+    configured = place.segment in site.waterfalls
+    return AudiencePlan(
+        destination=place.destination,
+        segment=place.segment,
+        name=place.name,
+        matched=waterfall.matched,
+        size=waterfall.size,
+        before=counts.before,
+        add=counts.add,
+        remove=counts.remove,
+        lost=counts.lost,
+        doubt=counts.doubt,
+        doubled=waterfall.doubled,
+        skipped=waterfall.skipped,
+        remote_id=place.remote_id,
+        rule_hash=wish.rule_hash if wish and configured else None,
+        renamed_from=place.renamed_from,
+        adopt=place.adopt,
+        new=place.kept is None or place.kept.remote_id is None,
+        flows=site.flows.get(place.segment, ()),
+        retired=not configured,
+        closing=place.closing,
+        kind="list" if site.destination.limits.by_email else "tag",
+    )
+
+
+def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
+    counts = site.counts[place.segment]
+    waterfall = site.waterfalls[place.segment]
+    wish = scene.wishes[place.segment]
+    kept = place.kept
+    reads = sorted({*wish.sources, "customers"})
+    return Facts(
+        destination=place.destination,
+        segment=place.segment,
+        name=place.name,
+        before=counts.before,
+        size=waterfall.size,
+        matched=waterfall.matched,
+        add=counts.add,
+        remove=counts.remove,
+        left=counts.left,
+        adopted=place.adopted,
+        filled=kept is not None and kept.filled_at is not None,
+        changeable=wish.turnover == "expected",
+        flows=site.flows.get(place.segment, ()),
+        rule_changed=kept is not None and kept.rule_hash not in (None, wish.rule_hash),
+        stale=tuple(
+            (name, scene.read_at.get(name)) for name in reads if not guards.fresh(scene.read_at.get(name), scene.now)
+        ),
+        oldest_order=scene.oldest_order if "orders" in wish.sources else None,
+        unclaimed=place.unclaimed,
+    )
+
+
+def _estimate(store: Store, sites: Sequence[_Site], plan: Plan) -> tuple[int, float]:
+    """Calls, and seconds one destination after the other."""
+    calls, seconds = 0, 0.0
+    for site in sites:
+        free = [its for its in plan.audiences if its.destination == site.destination.name and not its.held]
+        sending = [its.segment for its in free if its.ops]
+        if sending:
+            with store.read() as conn:
+                adds, removes = queue.planned_people(conn, site.destination, sending)
+            its_calls, its_seconds = site.destination.estimate(adds, removes)
+            calls, seconds = calls + its_calls, seconds + its_seconds
+        calls += sum(1 for its in free if its.renamed_from)
+        calls += sum(1 for its in free if its.kind == "list" and its.remote_id is None and its.add)
+    return calls, seconds

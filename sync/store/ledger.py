@@ -1,0 +1,182 @@
+"""What destinations have acknowledged, whom they know, and whom they refuse. All set-based."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from connector.base import Profile
+from sync.store.engine import Connection
+
+HASHES = (
+    "count(*), coalesce(sum((customer_id % 94906249) * (customer_id % 94906267) % 4294967291), 0), "
+    "coalesce(sum(customer_id % 4294967279), 0)"
+)
+"""Count and two sums that tell sets of customers apart, whatever their order; small enough never to overflow."""
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Values as one parameter, for `IN (SELECT value FROM json_each(?))`."""
+    return orjson.dumps(list(values)).decode()
+
+
+def fingerprint(conn: Connection) -> tuple[list[Any], list[Any]]:
+    """All membership, and all of the ledger, small enough to compare."""
+    members = conn.exec_driver_sql(f"SELECT segment, {HASHES} FROM membership GROUP BY segment ORDER BY segment")
+    owned = conn.exec_driver_sql(f"SELECT destination, segment, {HASHES} FROM ledger GROUP BY 1, 2 ORDER BY 1, 2")
+    return [list(row) for row in members], [list(row) for row in owned]
+
+
+def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None:
+    """Let the ledger follow merges and deletions before it is compared.
+
+    The store gives a merged customer's tags to the survivor and drops those of a deleted one, so the rows go the same
+    way. A profile at an e-mail destination stays where it is: its row moves to the survivor if the survivor has none, and
+    otherwise stays behind to be removed.
+    """
+    while _follow_merges(conn, destination, by_email=by_email):
+        pass
+    if by_email:
+        conn.exec_driver_sql(
+            "UPDATE ledger SET remote_id = (SELECT i.remote_id FROM identity i JOIN customers c ON c.email_key = "
+            "i.email_key "
+            "WHERE i.destination = ledger.destination AND c.id = ledger.customer_id) "
+            "WHERE destination = :destination AND remote_id IS NULL AND EXISTS (SELECT 1 FROM identity i "
+            "JOIN customers c ON c.email_key = i.email_key WHERE i.destination = ledger.destination "
+            "AND c.id = ledger.customer_id AND i.remote_id IS NOT NULL)",
+            {"destination": destination},
+        )
+    unreachable = "AND l.remote_id IS NULL AND coalesce(c.email_key, '') = ''" if by_email else ""
+    gone = conn.exec_driver_sql(
+        f"SELECT l.segment, l.customer_id {_OF} WHERE a.destination = ? AND c.gone_at IS NOT NULL {unreachable}",
+        (destination,),
+    ).all()
+    _drop(conn, destination, [(row[0], row[1]) for row in gone])
+
+
+_OF = (
+    "FROM customers c CROSS JOIN audience a "
+    "JOIN ledger l ON l.destination = a.destination AND l.segment = a.segment AND l.customer_id = c.id"
+)
+
+
+def _follow_merges(conn: Connection, destination: str, *, by_email: bool) -> bool:
+    rows = conn.exec_driver_sql(
+        f"SELECT l.segment, l.customer_id, c.merged_into, l.remote_id, s.customer_id, s.remote_id {_OF} "
+        "LEFT JOIN ledger s ON s.destination = l.destination AND s.segment = l.segment AND s.customer_id = "
+        "c.merged_into "
+        "WHERE a.destination = ? AND c.merged_into IS NOT NULL ORDER BY l.segment, l.customer_id",
+        (destination,),
+    ).all()
+    taken: set[tuple[str, int]] = set()
+    moved, dropped = [], []
+    for segment, loser, survivor, remote, present, present_remote in rows:
+        if present is None and (segment, survivor) not in taken:
+            taken.add((segment, survivor))
+            moved.append((survivor, destination, segment, loser))
+        elif not by_email or (present is not None and remote == present_remote):
+            dropped.append((segment, loser))
+    if moved:
+        conn.exec_driver_sql(
+            "UPDATE ledger SET customer_id = ? WHERE destination = ? AND segment = ? AND customer_id = ?", moved
+        )
+    _drop(conn, destination, dropped)
+    return bool(moved)
+
+
+def _drop(conn: Connection, destination: str, keys: Sequence[tuple[str, int]]) -> None:
+    if keys:
+        conn.exec_driver_sql(
+            "DELETE FROM ledger WHERE destination = ? AND segment = ? AND customer_id = ?",
+            [(destination, segment, customer) for segment, customer in keys],
+        )
+
+
+def adoptable(conn: Connection, destination: str, segment: str, name: str) -> None:
+    """Add to `temp.adoptable` who carries this very tag (without regard to letter case, as the store compares)."""
+    conn.exec_driver_sql(
+        "INSERT OR IGNORE INTO temp.adoptable (destination, segment, customer_id, remote_id) "
+        "SELECT ?, ?, t.customer_id, NULL FROM customer_tags t JOIN customers c ON c.id = t.customer_id "
+        "WHERE t.ours AND lower(t.tag) = lower(?) AND c.gone_at IS NULL AND c.merged_into IS NULL",
+        (destination, segment, name),
+    )
+
+
+def make_adoptable(conn: Connection) -> None:
+    """An empty `temp.adoptable`, of the ledger's shape."""
+    conn.exec_driver_sql("DROP TABLE IF EXISTS temp.adoptable")
+    conn.exec_driver_sql(
+        "CREATE TEMP TABLE adoptable (destination TEXT, segment TEXT, customer_id INTEGER, remote_id TEXT, "
+        "PRIMARY KEY (destination, segment, customer_id)) WITHOUT ROWID"
+    )
+
+
+def adoptable_sizes(conn: Connection) -> dict[str, int]:
+    """Members per audience that is to be taken over."""
+    rows = conn.exec_driver_sql("SELECT segment, count(*) FROM temp.adoptable GROUP BY segment")
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def adopt(conn: Connection, run_id: int, now: int) -> None:
+    """Take `temp.adoptable` into the ledger."""
+    conn.exec_driver_sql(
+        "INSERT OR IGNORE INTO ledger (destination, segment, customer_id, remote_id, run_id, at) "
+        "SELECT destination, segment, customer_id, remote_id, ?, ? FROM temp.adoptable",
+        (run_id, now),
+    )
+
+
+def tagged(conn: Connection) -> dict[str, int]:
+    """How many living customers carry each tag of our prefix, by the tag in lower case, as last read."""
+    rows = conn.exec_driver_sql(
+        "SELECT lower(t.tag), count(*) FROM customer_tags t JOIN customers c ON c.id = t.customer_id "
+        "WHERE t.ours AND c.gone_at IS NULL AND c.merged_into IS NULL GROUP BY 1"
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def sizes(conn: Connection, destination: str) -> dict[str, int]:
+    """Members per audience, by segment."""
+    rows = conn.exec_driver_sql(
+        "SELECT segment, count(*) FROM ledger WHERE destination = ? GROUP BY segment", (destination,)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def learn(conn: Connection, destination: str, asked: Sequence[str], profiles: Iterable[Profile], now: int) -> None:
+    """Keep what a lookup of `asked` (address keys) said, also that somebody is not known."""
+    found = {profile.email.strip().lower(): profile for profile in profiles}
+    rows: list[tuple[Any, ...]] = []
+    for email in asked:
+        profile = found.get(email)
+        if profile is None:
+            rows.append((destination, email, None, True, None, now))
+        else:
+            rows.append((destination, email, profile.remote_id, profile.mailable, profile.reason, now))
+    conn.exec_driver_sql(_LEARN, rows)
+
+
+def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now: int) -> None:
+    """Keep what the destination says of people whose standing changed, as far as they are customers of the shop."""
+    by_key = {profile.email.strip().lower(): profile for profile in profiles}
+    known = conn.exec_driver_sql(
+        "SELECT DISTINCT email_key FROM customers WHERE email_key IN (SELECT value FROM json_each(?)) "
+        "UNION SELECT email_key FROM identity WHERE destination = ? AND email_key IN (SELECT value FROM json_each(?))",
+        (listed(by_key), destination, listed(by_key)),
+    ).all()
+    rows = [
+        (destination, key, by_key[key].remote_id, by_key[key].mailable, by_key[key].reason, now)
+        for key in sorted(row[0] for row in known)
+    ]
+    if rows:
+        conn.exec_driver_sql(_LEARN, rows)
+
+
+_LEARN = (
+    "INSERT INTO identity (destination, email_key, remote_id, mailable, reason, checked_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (destination, email_key) DO UPDATE SET remote_id = excluded.remote_id, mailable = excluded.mailable, "
+    "reason = excluded.reason, checked_at = excluded.checked_at WHERE remote_id IS NOT excluded.remote_id "
+    "OR mailable IS NOT excluded.mailable OR reason IS NOT excluded.reason"
+)

@@ -1,0 +1,261 @@
+"""The ops of a plan, from its making to their receipts. States and legal steps: `sync.outbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector.base import Audience, Destination, Limits, Op, Person, Receipt
+from sync import outbox
+from sync.consent import LIVE, reason_sql, record_sql
+from sync.store.engine import Connection
+from sync.store.ledger import HASHES, listed
+
+_OPEN = "state IN ('pending', 'sent', 'retry')"
+_DOUBT = f"{_OPEN} AND state IN ({', '.join(repr(state) for state in outbox.DOUBT)})"
+_KEY = "destination = ? AND segment = ? AND customer_id = ?"
+
+
+def keep_plan_ops(conn: Connection, by_email: Mapping[str, bool]) -> None:
+    """Make `plan_op` equal to `temp.diff`; equal ones are not written again.
+
+    The order is the one in which batches are cut: for an e-mail destination by action, list and whether the profile is
+    known, so that each request is full; for a store by person, whose changes travel together.
+    """
+    grouping = f"destination, segment, action, why, {HASHES}"
+    both = [
+        conn.exec_driver_sql(f"SELECT {grouping} FROM {table} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4").all()
+        for table in ("temp.diff", "plan_op")
+    ]
+    if both[0] == both[1]:
+        return
+    conn.exec_driver_sql("DELETE FROM plan_op")
+    for destination, emailed in sorted(by_email.items()):
+        order = (
+            "action DESC, segment, remote_id IS NULL, customer_id" if emailed else "customer_id, action DESC, segment"
+        )
+        conn.exec_driver_sql(
+            "INSERT INTO plan_op (destination, segment, customer_id, action, why) "
+            "SELECT destination, segment, customer_id, action, why FROM temp.diff WHERE destination = ? ORDER BY "
+            f"{order}",
+            (destination,),
+        )
+
+
+def planned_people(
+    conn: Connection, destination: Destination, segments: Sequence[str]
+) -> tuple[dict[str, list[Person]], dict[str, list[Person]]]:
+    """Who is to be added and removed, per segment; a person is one object wherever they come up."""
+    rows = conn.exec_driver_sql(
+        f"SELECT o.segment, o.action, o.customer_id, {_PERSON} FROM plan_op o {_PERSON_FROM} "
+        "WHERE o.destination = ? AND o.segment IN (SELECT value FROM json_each(?)) ORDER BY o.id",
+        (destination.name, listed(segments)),
+    )
+    adds: dict[str, list[Person]] = {}
+    removes: dict[str, list[Person]] = {}
+    seen: dict[tuple[int, str | None], Person] = {}
+    for row in rows:
+        person = seen.setdefault((row[2], row[4]), Person(row[2], row[3], row[4], row[5] or 0))
+        (adds if row[1] == "add" else removes).setdefault(row[0], []).append(person)
+    return adds, removes
+
+
+_PERSON = (
+    "c.email_key, CASE o.action WHEN 'remove' THEN coalesce(l.remote_id, i.remote_id) ELSE i.remote_id END, "
+    "(SELECT count(*) FROM customer_tags t WHERE t.customer_id = o.customer_id)"
+)
+_PERSON_FROM = (
+    "LEFT JOIN customers c ON c.id = o.customer_id "
+    "LEFT JOIN identity i ON i.destination = o.destination AND i.email_key = c.email_key "
+    "LEFT JOIN ledger l ON l.destination = o.destination AND l.segment = o.segment AND l.customer_id = o.customer_id"
+)
+
+
+def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, Sequence[str]], now: int) -> None:
+    """Put the plan's ops of these destinations' segments into the outbox, in place of all that waits there.
+
+    What never went out is cancelled. What is in doubt goes on as the new plan's op where that wants the same, and is
+    otherwise remembered until the person's next op of that audience is done.
+    """
+    newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
+    for destination, segments in sorted(released.items()):
+        conn.exec_driver_sql(
+            f"DELETE FROM outbox WHERE destination = ? AND {_OPEN} AND state = ?", (destination, outbox.PENDING)
+        )
+        doubt = conn.exec_driver_sql(
+            f"SELECT 1 FROM outbox WHERE destination = ? AND {_DOUBT} LIMIT 1", (destination,)
+        ).first()
+        same = (
+            f"FROM outbox d WHERE d.destination = {{0}}.destination AND d.segment = {{0}}.segment "
+            f"AND d.customer_id = {{0}}.customer_id AND d.action = {{0}}.action AND d.{_OPEN} AND d.id <= :newest"
+        )
+        state = f"CASE WHEN EXISTS (SELECT 1 {same.format('p')}) THEN :retry ELSE :pending END" if doubt else ":pending"
+        parameters = {
+            "plan": plan_id,
+            "run": run_id,
+            "now": now,
+            "destination": destination,
+            "segments": listed(segments),
+            "newest": newest,
+            "pending": outbox.PENDING,
+            "retry": outbox.RETRY,
+        }
+        conn.exec_driver_sql(
+            "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, state, updated_at) "
+            f"SELECT :plan, :run, p.destination, p.segment, p.customer_id, p.action, {state}, :now FROM plan_op p "
+            "WHERE p.destination = :destination AND p.segment IN (SELECT value FROM json_each(:segments)) ORDER "
+            "BY p.id",
+            parameters,
+        )
+        if doubt:
+            conn.exec_driver_sql(
+                f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND id <= :newest AND EXISTS "
+                "(SELECT 1 "
+                "FROM outbox n WHERE n.destination = outbox.destination AND n.segment = outbox.segment "
+                f"AND n.customer_id = outbox.customer_id AND n.action = outbox.action AND n.{_OPEN} AND n.id > "
+                ":newest)",
+                parameters,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An op as it lies in the outbox. `group` is what may share a request."""
+
+    op: Op
+    state: str
+    group: tuple[Any, ...]
+
+
+def waiting(
+    conn: Connection,
+    plan_id: str,
+    destination: Destination,
+    audiences: Mapping[str, Audience],
+    after: int,
+    limit: int,
+) -> list[Queued]:
+    """The plan's next unsettled ops for these audiences, in order, behind the row `after`."""
+    rows = conn.exec_driver_sql(
+        f"SELECT o.id, o.action, o.segment, o.customer_id, o.state, {_PERSON} FROM outbox o {_PERSON_FROM} "
+        f"WHERE o.destination = ? AND o.{_OPEN} AND o.id > ? AND o.plan_id = ? "
+        "AND o.segment IN (SELECT value FROM json_each(?)) ORDER BY o.id LIMIT ?",
+        (destination.name, after, plan_id, listed(audiences), limit),
+    )
+    queued = []
+    for number, action, segment, customer, state, email, remote_id, tags in rows:
+        op = Op(number, action, audiences[segment], Person(customer, email, remote_id, tags))
+        group = (action, segment, remote_id is None) if destination.limits.by_email else (customer,)
+        queued.append(Queued(op, state, group))
+    return queued
+
+
+def unsettled(conn: Connection, plan_id: str, destination: str) -> int:
+    """Ops of the plan that still have to be sent, or to be heard of."""
+    return int(
+        conn.exec_driver_sql(
+            f"SELECT count(*) FROM outbox WHERE destination = ? AND {_OPEN} AND plan_id = ?", (destination, plan_id)
+        ).scalar_one()
+    )
+
+
+def any_open(conn: Connection, plan_id: str) -> bool:
+    """True while an op of the plan is not settled."""
+    return (
+        conn.exec_driver_sql(f"SELECT 1 FROM outbox WHERE {_OPEN} AND plan_id = ? LIMIT 1", (plan_id,)).first()
+        is not None
+    )
+
+
+def claim(conn: Connection, destination: Destination, ids: Sequence[int], now: int) -> tuple[set[int], int]:
+    """Mark these as sent, but for additions that the person's present record forbids; returns (to be sent, dropped).
+
+    An addition under a new address waits while the old one is still in the audience.
+    """
+    limits: Limits = destination.limits
+    moving = "l.remote_id IS NOT NULL AND l.remote_id IS NOT i.remote_id" if limits.by_email else "0"
+    rows = conn.exec_driver_sql(
+        "SELECT o.id, o.state, CASE WHEN o.action = 'remove' THEN 'go' "
+        f"WHEN c.id IS NULL OR NOT ({LIVE}) OR ({reason_sql(limits)}) IS NOT NULL "
+        "OR (r.customer_id IS NOT NULL AND l.customer_id IS NULL) THEN 'drop' "
+        f"WHEN {moving} THEN 'wait' ELSE 'go' END FROM outbox o {_PERSON_FROM} "
+        "LEFT JOIN refusal r ON r.destination = o.destination AND r.customer_id = o.customer_id "
+        f"AND r.record IS {record_sql(limits)} WHERE o.id IN (SELECT value FROM json_each(?))",
+        (listed(ids),),
+    ).all()
+    going = {int(row[0]) for row in rows if row[2] == "go"}
+    dropped = [(int(row[0]), row[1]) for row in rows if row[2] == "drop"]
+    conn.exec_driver_sql(
+        "UPDATE outbox SET state = ?, attempts = attempts + 1, updated_at = ? "
+        f"WHERE id IN (SELECT value FROM json_each(?)) AND state IN ({', '.join(map(repr, "
+        "outbox.sources(outbox.SEND)))})",
+        (outbox.SENT, now, listed(sorted(going))),
+    )
+    cancelled = [(number,) for number, state in dropped if state in outbox.sources(outbox.CANCEL)]
+    if cancelled:
+        conn.exec_driver_sql("DELETE FROM outbox WHERE id = ?", cancelled)
+    return going, len(dropped)
+
+
+def settle(
+    conn: Connection, destination: Destination, answered: Sequence[tuple[Op, Receipt]], run_id: int, now: int
+) -> None:
+    """Move ops and ledger together, as the receipts say."""
+    name = destination.name
+    conn.exec_driver_sql(
+        "UPDATE outbox SET state = ?, reason = ?, updated_at = ? WHERE id = ?",
+        [(outbox.step(outbox.SENT, its.outcome), its.reason, now, op.id) for op, its in answered],
+    )
+    done = [(op, its) for op, its in answered if its.outcome == outbox.DONE]
+    refused = [(op, its) for op, its in answered if its.outcome == outbox.REFUSED]
+    added = [(op, its.remote_id or op.person.remote_id) for op, its in done if op.action == "add"]
+    removed = [op for op, _ in (*done, *refused) if op.action == "remove"]
+    _many(
+        conn,
+        "INSERT INTO ledger (destination, segment, customer_id, remote_id, run_id, at) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (destination, segment, customer_id) DO UPDATE SET "
+        "remote_id = coalesce(excluded.remote_id, remote_id)",
+        [(name, op.audience.segment, op.person.customer_id, remote, run_id, now) for op, remote in added],
+    )
+    if destination.limits.by_email:
+        _many(
+            conn,
+            "UPDATE identity SET remote_id = ?, checked_at = ? WHERE destination = ? AND email_key = ? "
+            "AND remote_id IS NOT ?",
+            [(remote, now, name, op.person.email, remote) for op, remote in added if remote and op.person.email],
+        )
+    _many(
+        conn,
+        f"DELETE FROM ledger WHERE {_KEY}",
+        [(name, op.audience.segment, op.person.customer_id) for op in removed],
+    )
+    _many(
+        conn,
+        f"DELETE FROM outbox WHERE {_KEY} AND {_OPEN} AND id < ?",
+        [(name, op.audience.segment, op.person.customer_id, op.id) for op, _ in done],
+    )
+    _many(
+        conn,
+        "INSERT INTO refusal (destination, customer_id, reason, at, record) "
+        f"VALUES (?, ?, ?, ?, (SELECT {record_sql(destination.limits)} FROM customers c WHERE c.id = ?)) "
+        "ON CONFLICT (destination, customer_id) DO UPDATE SET reason = excluded.reason, at = excluded.at, "
+        "record = excluded.record",
+        [
+            (name, op.person.customer_id, its.reason or "refused without a reason", now, op.person.customer_id)
+            for op, its in refused
+        ],
+    )
+
+
+def _many(conn: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        conn.exec_driver_sql(sql, list(rows))
+
+
+def ready(queued: Sequence[Queued], *, full: bool) -> Iterator[Queued]:
+    """What of a read may be batched now: while more follows (`full`), the last group waits for the rest of itself."""
+    if full and queued[0].group != queued[-1].group:
+        last = queued[-1].group
+        queued = queued[: max(index for index, each in enumerate(queued) if each.group != last) + 1]
+    yield from queued
