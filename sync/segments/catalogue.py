@@ -28,9 +28,9 @@ _FIELDS = (*_TEXTS, "where", "push", "default", "turnover", "tests")
 class Segment:
     """One segment as it stands in a file, with its rule.
 
-    `push` None means every enabled destination. `deps` are the segments its condition names; `rule_hash` changes with the
-    meaning of the condition, its spelling apart, or of theirs. `unavailable` says why an entry of the catalogue has no rule
-    that can run yet. `sources` includes those of its dependencies.
+    `push` None means every enabled destination. `deps` are the segments its condition names; `rule_hash` changes with
+    the meaning of the condition, its spelling apart, or of theirs. `unavailable` says why an entry of the catalogue has
+    no rule that can run yet, `blocked` the same of it or of one it names. `sources` includes those of its dependencies.
     """
 
     key: str

@@ -1,7 +1,7 @@
 """Tree to SQL, as SQLAlchemy Core: the same statement for SQLite and PostgreSQL, every literal bound.
 
-Inside a condition logic has three values, as SQL's has; at the top only true is a member. Functions read the facts in one
-grouped pass per set of arguments, joined to the customers (`joined`), or per customer where one person is asked about.
+Inside a condition logic has three values, as SQL's has; at the top only true is a member. Functions read the facts in
+one grouped pass per set of arguments, joined to the customers (`joined`), or per customer where one person is meant.
 A person without matching events has 0 of them: `count` and sums compare as 0.
 """
 

@@ -1,8 +1,8 @@
 """Who is in which segment now, and who entered or left since: one scan for up to 60 segments at a time.
 
-Each customer's truths become the bits of a mask. Masks that differ from the stored ones are the changes; they are spread
-to `membership` and `membership_event` set-based. `membership` is the truth, the stored mask a cache that changes in the
-same transaction (`rebuild_masks`). A segment's bit is its own as long as its state is kept.
+Each customer's truths become the bits of a mask. Masks that differ from the stored ones are the changes; they are
+spread to `membership` and `membership_event` set-based. `membership` is the truth, the stored mask a cache that changes
+in the same transaction (`rebuild_masks`). A segment's bit is its own as long as its state is kept.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The catalogue's own tests: people who must be in a segment and people who must be out, asked through the real SQL.
 
-A person is a table of attribute values (money in its own unit, dates as days before now) and, for the functions, of facts:
+A person is a table of attribute values (money in its own unit, dates as days before now) and, for the functions, of
+facts:
 
     {number_of_orders = 2, order_gap_ratio = 1.2, carts = [{hours = 5, total = 80, lines = [{category = "Tea"}]}]}
 
-What is not given is 0 where the vocabulary says so and NULL elsewhere. `tests.crowd` are further people whom nobody asks
-about (`people = 40` repeats one), `tests.store` the store's figures.
+What is not given is 0 where the vocabulary says so and NULL elsewhere. `tests.crowd` are further people whom nobody
+asks about (`people = 40` repeats one), `tests.store` the store's figures.
 """
 
 from __future__ import annotations

@@ -196,6 +196,32 @@ def walk(node: Node) -> Iterator[Node]:
             yield from walk(child)
 
 
+def constant(node: Value) -> Decimal | None:
+    """What a value without names comes to; None where there are names, or a division by zero."""
+    match node:
+        case Number(value):
+            return value
+        case Arithmetic(operator, left, right):
+            return calculate(operator, constant(left), constant(right))
+        case _:
+            return None
+
+
+def calculate(operator: str, left: Decimal | None, right: Decimal | None) -> Decimal | None:
+    """One step of arithmetic; unknown in, unknown out."""
+    if left is None or right is None:
+        return None
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case _:
+            return left / right if right else None
+
+
 _BINDING = {"+": 1, "-": 1, "*": 2, "/": 2}
 _NAMED = {(0, "d"): "today", (-1, "d"): "yesterday"}
 

@@ -17,6 +17,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from sync.segments.tree import calculate
+
 Truth = ColumnElement[bool]
 UNKNOWN: Truth = cast(null(), Boolean)
 Kind = Literal["number", "date", "text", "bool", "list", "id", "anniversary"]
@@ -89,7 +91,7 @@ def arithmetic(operator: str, left: Typed, right: Typed) -> Typed:
     if left.kind == "date":
         return Typed("number", cast(left.sql - right.sql, Double) / literal(86400.0, Double()))
     if left.constant is not None and right.constant is not None:
-        return number(_constant(operator, left.constant, right.constant))
+        return number(calculate(operator, left.constant, right.constant))
     if operator in "+-":
         left, right = aligned(left, right)
         sql = left.sql + right.sql if operator == "+" else left.sql - right.sql
@@ -102,18 +104,6 @@ def arithmetic(operator: str, left: Typed, right: Typed) -> Typed:
         right = plain(right)
     scale = left.scale if not right.scale else 0
     return Typed("number", cast(left.sql, Double) / func.nullif(right.sql, 0), scale=scale)
-
-
-def _constant(operator: str, left: Decimal, right: Decimal) -> Decimal | None:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case _:
-            return left / right if right else None
 
 
 def compare(operator: str, left: Typed, right: Typed) -> Truth:
