@@ -13,6 +13,7 @@ from typing import Any
 
 from connector.sandbox.records import Cart, Customer, Order
 from connector.sandbox.world import World
+from connector.shopify.sandbox_objects import financial_status
 from connector.shopify.sandbox_search import Search, Values
 
 Record = Customer | Order | Cart
@@ -21,7 +22,8 @@ Key = tuple[int, int]
 FILTERS = {
     "customer": {
         "id": "id", "updated_at": "day", "customer_date": "day", "tag": "tag", "tag_not": "tag_not", "email": "text",
-        "state": "text", "country": "text", "orders_count": "number", "first_name": "text", "last_name": "text",
+        "accepts_marketing": "bool", "state": "text", "country": "text", "orders_count": "number",
+        "first_name": "text", "last_name": "text",
     },
     "order": {
         "id": "id", "updated_at": "time", "created_at": "time", "processed_at": "time", "customer_id": "id",
@@ -33,7 +35,7 @@ FILTERS = {
         "email_state": "text",
     },
 }  # fmt: skip
-COUNT_FILTERS = {kind: {k: v for k, v in fields.items() if "tag" not in k} for kind, fields in FILTERS.items()}
+COUNT_FILTERS = {**FILTERS, "customer": {"id": "id", "created_at": "time", "updated_at": "day"}}
 SORTS = {
     "customer": {"ID": "id", "CREATED_AT": "created_at", "UPDATED_AT": "updated_at", "RELEVANCE": "id"},
     "order": {
@@ -53,6 +55,7 @@ def customer_values(world: World, customer: Customer) -> Values:
         "updated_at": customer.updated_at,
         "tag": frozenset(customer.tags),
         "email": customer.email,
+        "accepts_marketing": str(customer.email_consent == "SUBSCRIBED"),
         "state": customer.account,
         "country": customer.country,
         "first_name": customer.first_name,
@@ -71,7 +74,7 @@ def order_values(world: World, order: Order) -> Values:
         "updated_at": order.updated_at,
         "customer_id": order.customer.number if order.customer else None,
         "test": str(order.test),
-        "financial_status": "paid" if order.paid else "pending",
+        "financial_status": financial_status(order).lower(),
         "status": "cancelled" if order.cancelled_at else "open",
         "name": order.name,
         "email": order.email,
