@@ -1,4 +1,4 @@
-"""Who of the shop's people an e-mail destination knows, kept here so that a run without news makes no call per person."""
+"""Whom of the shop's people an e-mail destination knows, kept so that a run without news makes no call per person."""
 
 from __future__ import annotations
 

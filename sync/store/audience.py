@@ -93,8 +93,8 @@ def forget_replaced(conn: Connection, destination: str) -> None:
     conn.exec_driver_sql(
         "DELETE FROM audience WHERE destination = :destination AND instr(segment, :mark) "
         "AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.destination = audience.destination "
-        "AND l.segment = audience.segment) AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.destination = "
-        "audience.destination "
+        "AND l.segment = audience.segment) "
+        "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.destination = audience.destination "
         "AND o.segment = audience.segment AND o.state IN ('pending', 'sent', 'retry'))",
         {"destination": destination, "mark": REPLACED},
     )

@@ -122,15 +122,14 @@ def empty(conn: Connection, destination: str, segment: str) -> None:
         key,
     )
     conn.exec_driver_sql(
-        "INSERT OR IGNORE INTO temp.diff SELECT destination, segment, 'remove', customer_id, 'doubt', NULL FROM "
-        "temp.doubt "
-        "WHERE destination = :destination AND segment = :segment AND added",
+        "INSERT OR IGNORE INTO temp.diff SELECT destination, segment, 'remove', customer_id, 'doubt', NULL "
+        "FROM temp.doubt WHERE destination = :destination AND segment = :segment AND added",
         key,
     )
 
 
 def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
-    """Where one person goes and another with the same profile comes or stays, nothing is sent: the row changes hands."""
+    """Where one person goes and another with the same profile comes or stays, the row changes hands, nothing is sent."""
     conn.exec_driver_sql("DROP TABLE IF EXISTS temp.pairs")
     conn.exec_driver_sql("CREATE TEMP TABLE pairs (leaver INTEGER PRIMARY KEY, heir INTEGER UNIQUE, joins INTEGER)")
     conn.exec_driver_sql(

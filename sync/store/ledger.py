@@ -33,8 +33,8 @@ def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None
     """Let the ledger follow merges and deletions before it is compared.
 
     The store gives a merged customer's tags to the survivor and drops those of a deleted one, so the rows go the same
-    way. A profile at an e-mail destination stays where it is: its row moves to the survivor if the survivor has none, and
-    otherwise stays behind to be removed.
+    way. A profile at an e-mail destination stays where it is: its row moves to the survivor if the survivor has none,
+    and otherwise stays behind to be removed.
     """
     while _follow_merges(conn, destination, by_email=by_email):
         pass

@@ -14,6 +14,7 @@ from sync.store.ledger import HASHES, listed
 
 _OPEN = "state IN ('pending', 'sent', 'retry')"
 _DOUBT = f"{_OPEN} AND state IN ({', '.join(repr(state) for state in outbox.DOUBT)})"
+_SENDABLE = ", ".join(repr(state) for state in outbox.sources(outbox.SEND))
 _KEY = "destination = ? AND segment = ? AND customer_id = ?"
 
 
@@ -188,8 +189,7 @@ def claim(conn: Connection, destination: Destination, ids: Sequence[int], now: i
     dropped = [(int(row[0]), row[1]) for row in rows if row[2] == "drop"]
     conn.exec_driver_sql(
         "UPDATE outbox SET state = ?, attempts = attempts + 1, updated_at = ? "
-        f"WHERE id IN (SELECT value FROM json_each(?)) AND state IN ({', '.join(map(repr, "
-        "outbox.sources(outbox.SEND)))})",
+        f"WHERE id IN (SELECT value FROM json_each(?)) AND state IN ({_SENDABLE})",
         (outbox.SENT, now, listed(sorted(going))),
     )
     cancelled = [(number,) for number, state in dropped if state in outbox.sources(outbox.CANCEL)]
