@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from random import Random
 
@@ -241,20 +242,18 @@ def _plan_oddities(plan: _Plan, products: list[Product], people: list[Customer])
             "orders@reseller.example", at=at, first_name="Rita", last_name="Reseller", country="DE",
             tags=("Wholesale",), email_consent="SUBSCRIBED", email_consent_at=at,
         )  # fmt: skip
-        world.place_order(buyer, [(products[i % len(products)], 1 + i % 4) for i in range(LONG_ORDER)], at=at + 60)
+        world.place_order(buyer, [(products[i % len(products)], 1 + i % 4) for i in range(LONG_ORDER)], at=at)
 
     def twins(at: int) -> None:
-        for offset, address in enumerate(("twin@example.com", "Twin@Example.com ")):
-            twin = world.add_customer(
-                address, at=at + offset, first_name="Toni", country="AT", email_consent="SUBSCRIBED"
-            )
-            _sell(plan, products, twin, at + 600 + offset)
+        for address in ("twin@example.com", "Twin@Example.com "):
+            twin = world.add_customer(address, at=at, first_name="Toni", country="AT", email_consent="SUBSCRIBED")
+            _sell(plan, products, twin, at)
 
     def doubled(at: int) -> None:
         first = world.add_customer("dora@example.com", at=at, first_name="Dora", country="DE", tags=("Press",))
-        second = world.add_customer("dora.double@example.com", at=at + 60, first_name="Dora", tags=("press", "Loyal"))
-        for step, person in enumerate((first, second, second)):
-            _sell(plan, products, person, at + 3600 + step * DAY)
+        second = world.add_customer("dora.double@example.com", at=at, first_name="Dora", tags=("press", "Loyal"))
+        for day, person in enumerate((first, second, second), 1):
+            plan.at(at + day * DAY, partial(_sell, plan, products, person))
         plan.at(at + 30 * DAY, lambda when: world.merge(second, first, at=when))
 
     def abroad(at: int) -> None:
