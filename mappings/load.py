@@ -15,9 +15,11 @@ from mappings.money import exponent, to_minor
 from mappings.spec import Column, StreamSpec, Table
 
 Rows = dict[str, list[tuple[Any, ...]]]
-_Cell = Callable[[Any, Any, int], Any]
+_Cell = Callable[[Any, int], Any]
+_Convert = Callable[[Any, int], Any]
 _Read = Callable[[Any], Any]
 _LARGEST = 2**63 - 1
+_MISFITS = (ValueError, AttributeError, TypeError)
 
 
 class SpecError(Exception):
@@ -46,7 +48,7 @@ class StreamMapping:
         self._currency = None if spec.currency is None else _reader(spec.currency)
         self._currency_path = spec.currency or ""
         self._tables = [_CompiledTable(name, table) for name, table in spec.table.items()]
-        self.columns: Mapping[str, tuple[str, ...]] = {n: tuple(t.columns) for n, t in spec.table.items()}
+        self.columns: Mapping[str, tuple[str, ...]] = {table.name: table.columns for table in self._tables}
 
     def __call__(self, record: Mapping[str, Any]) -> Rows:
         """The rows per table. Raises MappingError naming the first value that does not fit."""
@@ -63,7 +65,7 @@ class StreamMapping:
         for table in self._tables:
             try:
                 rows[table.name] = table.rows(record, decimals)
-            except (ValueError, AttributeError, TypeError) as error:
+            except _MISFITS as error:
                 raise self._located(table, record, decimals, error) from None
         return rows
 
@@ -80,33 +82,43 @@ class StreamMapping:
 
 
 class _CompiledTable:
+    """Columns read from the record itself come first: they are the same in all rows of a list, and read once."""
+
     def __init__(self, name: str, spec: Table) -> None:
         self.name = name
         self.each = spec.each
         self._items = None if spec.each is None else _reader(spec.each)
-        self._cells = [_cell(column) for column in spec.columns.values()]
-        self._paths = [column.path or "" for column in spec.columns.values()]
+        own = {key: column for key, column in spec.columns.items() if self._items is None or column.rooted}
+        rest = {key: column for key, column in spec.columns.items() if key not in own}
+        self._of_record = [_cell(column) for column in own.values()]
+        self._of_item = [_cell(column) for column in rest.values()]
+        self._paths = [(column.path or "").removeprefix("^") for column in (*own.values(), *rest.values())]
+        self.columns = (*own, *rest)
 
     def rows(self, record: Any, decimals: int) -> list[tuple[Any, ...]]:
-        cells = self._cells
         if self._items is None:
-            return [tuple([cell(record, record, decimals) for cell in cells])]
-        return [tuple([cell(item, record, decimals) for cell in cells]) for item in self._list(record)]
+            return [tuple([cell(record, decimals) for cell in self._of_record])]
+        items = self._list(record)
+        if not items:
+            return []
+        shared = [cell(record, decimals) for cell in self._of_record]
+        cells = self._of_item
+        return [(*shared, *[cell(item, decimals) for cell in cells]) for item in items]
 
     def locate(self, record: Any, decimals: int) -> tuple[str, str] | None:
         """Path and reason of the first cell that fails."""
         try:
-            items = [record] if self._items is None else self._list(record)
-        except (ValueError, AttributeError, TypeError) as error:
+            items = [] if self._items is None else self._list(record)
+        except _MISFITS as error:
             return self.each or "", _reason(error)
+        shared = len(self._of_record)
+        for cell, path in zip(self._of_record, self._paths[:shared], strict=True):
+            if (reason := _failure(cell, record, decimals)) is not None:
+                return path, reason
         for number, item in enumerate(items):
-            for cell, path in zip(self._cells, self._paths, strict=True):
-                try:
-                    cell(item, record, decimals)
-                except (ValueError, AttributeError, TypeError) as error:
-                    if self._items is None or path.startswith("^"):
-                        return path.lstrip("^"), _reason(error)
-                    return f"{self.each}[{number}]{'' if path == '.' else '.' + path}", _reason(error)
+            for cell, path in zip(self._of_item, self._paths[shared:], strict=True):
+                if (reason := _failure(cell, item, decimals)) is not None:
+                    return f"{self.each}[{number}]{'' if path == '.' else '.' + path}", reason
         return None
 
     def _list(self, record: Any) -> list[Any]:
@@ -118,6 +130,14 @@ class _CompiledTable:
         return items
 
 
+def _failure(cell: _Cell, item: Any, decimals: int) -> str | None:
+    try:
+        cell(item, decimals)
+    except _MISFITS as error:
+        return _reason(error)
+    return None
+
+
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) else "stands in something that is no object"
 
@@ -127,9 +147,12 @@ def _reader(path: str) -> _Read:
     if path == ".":
         return lambda item: item
     steps = path.split(".")
+    first = steps[0]
     if len(steps) == 1:
-        only = steps[0]
-        return lambda item: item.get(only)
+        return lambda item: item.get(first)
+    if len(steps) == 2:
+        second = steps[1]
+        return lambda item: None if (inner := item.get(first)) is None else inner.get(second)
 
     def follow(item: Any) -> Any:
         for step in steps:
@@ -142,33 +165,47 @@ def _reader(path: str) -> _Read:
 
 
 def _cell(spec: Column) -> _Cell:
+    """The function that fills a column. Paths of one step, which are most, are followed without a further call."""
     if spec.path is None:
         const = spec.const
-        return lambda item, record, decimals: const
-    rooted = spec.path.startswith("^")
-    read = _reader(spec.path.removeprefix("^"))
-    default = spec.default
-    optional = spec.optional
-    money = spec.kind == "money"
+        return lambda item, decimals: const
+    path = spec.path.removeprefix("^")
+    default, optional = spec.default, spec.optional
     convert = _mapped(spec.map) if spec.map else _CONVERTERS[spec.kind]
 
-    def cell(item: Any, record: Any, decimals: int) -> Any:
-        value = read(record if rooted else item)
-        if value is not None:
-            value = _money(value, decimals) if money else convert(value)
-        if value is None:
-            if not optional:
-                raise ValueError("is missing")
+    def missing() -> Any:
+        if optional:
             return default
-        return value
+        raise ValueError("is missing")
 
-    return cell
+    if path != "." and "." not in path:
+        plain = spec.kind == "text" and not spec.map
+
+        def shallow(item: Any, decimals: int) -> Any:
+            value = item.get(path)
+            if value is None:
+                return missing()
+            if plain and value and type(value) is str:
+                return value
+            value = convert(value, decimals)
+            return missing() if value is None else value
+
+        return shallow
+    read = _reader(path)
+
+    def deep(item: Any, decimals: int) -> Any:
+        value = read(item)
+        if value is not None:
+            value = convert(value, decimals)
+        return missing() if value is None else value
+
+    return deep
 
 
-def _mapped(table: Mapping[str, Any]) -> Callable[[Any], Any]:
+def _mapped(table: Mapping[str, Any]) -> _Convert:
     rest = table.get("*")
 
-    def convert(value: Any) -> Any:
+    def convert(value: Any, decimals: int) -> Any:
         if not isinstance(value, str):
             raise ValueError(f"is no text: {value!r}")
         found = table.get(value, rest)
@@ -179,18 +216,18 @@ def _mapped(table: Mapping[str, Any]) -> Callable[[Any], Any]:
     return convert
 
 
-def _gid(value: Any) -> int:
+def _gid(value: Any, decimals: int) -> int:
     """The number at the end of `gid://shopify/Customer/123`."""
     if isinstance(value, str):
-        tail = value.rpartition("/")[2]
-        if tail.isascii() and tail.isdigit():
+        tail = value[value.rfind("/") + 1 :]
+        if tail.isdecimal():
             return _fits(int(tail))
     raise ValueError(f"is no numbered id: {value!r}")
 
 
-def _int(value: Any) -> int:
+def _int(value: Any, decimals: int) -> int:
     """A whole number; 64-bit ones travel as text in JSON."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return _fits(value)
     if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit():
         return _fits(int(value))
@@ -209,7 +246,7 @@ def _money(value: Any, decimals: int) -> int:
     return _fits(to_minor(value, decimals))
 
 
-def _instant(value: Any) -> int:
+def _instant(value: Any, decimals: int) -> int:
     """RFC 3339 to UTC epoch seconds; parts of a second are cut off."""
     if not isinstance(value, str):
         raise ValueError(f"is no instant: {value!r}")
@@ -219,30 +256,30 @@ def _instant(value: Any) -> int:
     return int(moment.timestamp() // 1)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, decimals: int) -> str | None:
     """Text as it is; empty is missing."""
     if not isinstance(value, str):
         raise ValueError(f"is no text: {value!r}")
     return value or None
 
 
-def _key(value: Any) -> str | None:
+def _key(value: Any, decimals: int) -> str | None:
     """Text for comparing: trimmed, lower case; empty is missing."""
     if not isinstance(value, str):
         raise ValueError(f"is no text: {value!r}")
     return value.strip().lower() or None
 
 
-def _bool(value: Any) -> bool:
+def _bool(value: Any, decimals: int) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"is neither true nor false: {value!r}")
     return value
 
 
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+_CONVERTERS: dict[str, _Convert] = {
     "gid": _gid,
     "int": _int,
-    "money": lambda value: value,
+    "money": _money,
     "instant": _instant,
     "text": _text,
     "key": _key,

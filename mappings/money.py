@@ -23,15 +23,18 @@ def exponent(currency: str) -> int:
 
 def to_minor(text: str, decimals: int) -> int:
     """`12.50` with 2 decimals is 1250. Raises ValueError for anything but a plain decimal that fits exactly."""
-    sign, rest = (-1, text[1:]) if text[:1] == "-" else (1, text)
-    whole, _, part = rest.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or (part and not (part.isascii() and part.isdigit())):
+    whole, _, part = text.partition(".")
+    digits = whole + part
+    if decimals and len(part) == decimals and digits.isdigit() and digits.isascii() and whole:
+        return int(digits)
+    sign = 1
+    if whole.startswith("-"):
+        sign, whole = -1, whole[1:]
+    if not (whole.isdigit() and whole.isascii()) or (part and not (part.isdigit() and part.isascii())):
         raise ValueError(f"not an amount: {text!r}")
-    if len(part) > decimals:
-        if part[decimals:].strip("0"):
-            raise ValueError(f"{text!r} has more than {decimals} decimals")
-        part = part[:decimals]
-    return sign * int(whole + part.ljust(decimals, "0"))
+    if part[decimals:].strip("0"):
+        raise ValueError(f"{text!r} has more than {decimals} decimals")
+    return sign * int(whole + part[:decimals].ljust(decimals, "0"))
 
 
 def to_text(minor: int, decimals: int) -> str:

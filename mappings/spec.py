@@ -1,7 +1,6 @@
 """What a mapping file may say.
 
-A file names streams; a stream names tables; a table names columns, in the order of their rows. Five verbs
-make a column:
+A file names streams; a stream names tables; a table names columns. Five verbs make a column:
 
     path      where the value stands in the record: `a.b.c`; `.` is the item itself; a leading `^` starts at the record
               instead of at the item of a table with `each`
@@ -46,6 +45,11 @@ class Column(_Strict):
     def optional(self) -> bool:
         """True where a record may lack the value."""
         return self.type.endswith("?") or self.default is not None
+
+    @property
+    def rooted(self) -> bool:
+        """True where the value is the same for all rows of a record."""
+        return self.path is None or self.path.startswith("^")
 
     @model_validator(mode="after")
     def _whole(self) -> Column:

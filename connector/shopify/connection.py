@@ -39,9 +39,12 @@ class Asked:
 class Connection:
     """A client with what was learnt through it: points per call, refused fields, the version that is served."""
 
-    def __init__(self, client: Client, costs: wire.Costs, bucket: PointsBucket, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, judge: ShopifyWire, costs: wire.Costs, bucket: PointsBucket, clock: Clock
+    ) -> None:
         self.client = client
         self.costs = costs
+        self._judge = judge
         self.bucket = bucket
         self.clock = clock
         self.denied: dict[str, None] = {}
@@ -53,7 +56,7 @@ class Connection:
         before = self.client.calls
         reply = self.client.send(call)
         self.served = reply.headers.get("x-shopify-api-version", self.served)
-        answer = wire.answer(reply)
+        answer = wire.answer(self._judge.bodies.of(reply) or {})
         for path in answer.denied:
             if path not in self.denied:
                 self.denied[path] = None
@@ -95,15 +98,16 @@ def connect(access: Access) -> Connection:
     bucket = PointsBucket(points.bucket, points.rate)
     budgets = access.budgets.setdefault(PLATFORM, Budgets(bucket))
     costs = wire.Costs()
+    judge = ShopifyWire(costs)
     client = Client(
-        ShopifyWire(costs),
+        judge,
         _auth(access),
         budgets,
         base_url=access.settings.base_url,
         clock=access.clock,
         transport=access.transport,
     )
-    connection = Connection(client, costs, bucket, access.clock)
+    connection = Connection(client, judge, costs, bucket, access.clock)
     access.budgets[f"{PLATFORM}.connection"] = connection
     return connection
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from connector.auth import retry_after
 from connector.base import Call, Ok, Rejected, Reply, RetryAfter, Usage, Verdict
 from connector.errors import AuthError, BadReply, BadRequest, PlatformError, ScopeError, Stopped, Unavailable, WrongShop
 from connector.shopify.limits import limits
-from connector.shopify.wire import BUDGET, Costs, code
+from connector.shopify.wire import BUDGET, Bodies, Costs, code
 
 PLATFORM = "shopify"
 
@@ -44,6 +42,7 @@ class ShopifyWire:
     platform = PLATFORM
 
     def __init__(self, costs: Costs) -> None:
+        self.bodies = Bodies()
         self._costs = costs
 
     def request_id(self, reply: Reply) -> str | None:
@@ -52,7 +51,7 @@ class ShopifyWire:
 
     def usage(self, call: Call, reply: Reply) -> Usage | None:
         """The bucket as the server sees it, from `extensions.cost`."""
-        cost = _extensions(_body(reply)).get("cost")
+        cost = _extensions(self.bodies.of(reply)).get("cost")
         if not isinstance(cost, Mapping):
             return None
         status = cost.get("throttleStatus")
@@ -75,17 +74,18 @@ class ShopifyWire:
             return self._judge_body(call, reply)
         if reply.status in _CLOSED:
             kind, text = _CLOSED[reply.status]
-            said = f"{reply.status}: {_said(reply)}" if _said(reply) else str(reply.status)
+            words = _said(self.bodies.of(reply))
+            said = f"{reply.status}: {words}" if words else str(reply.status)
             version = call.path.split("/")[3] if call.path.count("/") > 3 else ""
             return self._reject(kind, call, reply, text.format(said, version=version))
         if reply.status in (408, 504):
             return self._slow(call, reply, f"HTTP {reply.status}")
         if reply.status == 429 or reply.status >= 500:
             return RetryAfter(retry_after(reply), f"HTTP {reply.status}")
-        return self._reject(BadRequest, call, reply, f"HTTP {reply.status}: {_said(reply)}")
+        return self._reject(BadRequest, call, reply, f"HTTP {reply.status}: {_said(self.bodies.of(reply))}")
 
     def _judge_body(self, call: Call, reply: Reply) -> Verdict:
-        body = _body(reply)
+        body = self.bodies.of(reply)
         if body is None and "html" in reply.headers.get("content-type", ""):
             return self._reject(BadReply, call, reply, "the answer is a web page; check [store] shop and api_url")
         if body is None:
@@ -174,17 +174,9 @@ def _extensions(body: Any) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _body(reply: Reply) -> Mapping[str, Any] | None:
-    try:
-        body = orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _said(reply: Reply) -> str:
+def _said(body: Mapping[str, Any] | None) -> str:
     """What the reply says in words: `errors` may be text or a list; a page of HTML says nothing."""
-    errors = (_body(reply) or {}).get("errors")
+    errors = (body or {}).get("errors")
     if isinstance(errors, list):
         return _short("; ".join(str(e.get("message", e) if isinstance(e, Mapping) else e) for e in errors))
     return _short(str(errors)) if errors else ""

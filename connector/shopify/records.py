@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from connector.base import Record
+from connector.shopify.wire import number
 from mappings.load import MappingError
+from mappings.money import exponent, to_minor
 
 Prepare = Callable[[Record], dict[str, Any]]
 
@@ -30,33 +31,29 @@ def customer(record: Record) -> dict[str, Any]:
 
 
 def order(record: Record) -> dict[str, Any]:
-    """Discounts and net value per line, and their sums.
+    """Discounts and net value per line, and their sums, in minor units.
 
     Order-level discounts reach the lines only in `discountAllocations`, and `discountedTotalSet` never includes them
     (shopify.dev/docs/api/admin-graphql/2026-10/objects/LineItem). A discount on shipping is on no line and in no sum.
     """
-    gross = discount = Decimal(0)
-    lines = []
-    for number, line in enumerate(_lines(record)):
-        at = f"lineItems.nodes[{number}]"
-        listed = _amount(record, f"{at}.originalTotalSet", line.get("originalTotalSet"))
-        off = sum(
-            (
-                _amount(record, f"{at}.discountAllocations", allocation.get("allocatedAmountSet"))
-                for allocation in line.get("discountAllocations") or []
-            ),
-            Decimal(0),
-        )
+    money = _Money(record)
+    gross = discount = 0
+    lines: list[dict[str, Any]] = []
+    for line in _lines(record):
+        listed = money.minor(line["originalTotalSet"], "originalTotalSet", len(lines))
+        off = 0
+        for allocation in line["discountAllocations"]:
+            off += money.minor(allocation["allocatedAmountSet"], "discountAllocations", len(lines))
         gross += listed
         discount += off
-        lines.append({**line, "ourDiscount": _text(off), "ourNet": _text(listed - off)})
-    codes = list(dict.fromkeys(record.get("discountCodes") or []))
+        lines.append({**line, "ourGross": listed, "ourDiscount": off, "ourNet": listed - off})
+    codes = list(dict.fromkeys(record["discountCodes"]))
     return {
         **record,
         "lineItems": {"nodes": lines},
         "discountCodes": codes,
-        "ourGross": _text(gross),
-        "ourDiscount": _text(discount),
+        "ourGross": gross,
+        "ourDiscount": discount,
         "ourCoupon": bool(codes),
         "ourProductTags": _product_tags(lines),
     }
@@ -64,15 +61,17 @@ def order(record: Record) -> dict[str, Any]:
 
 def cart(record: Record) -> dict[str, Any]:
     """List value of the lines, and numbers for lines that have none."""
-    gross = Decimal(0)
-    lines = []
-    for number, line in enumerate(_lines(record)):
-        gross += _amount(record, f"lineItems.nodes[{number}].originalTotalPriceSet", line.get("originalTotalPriceSet"))
-        lines.append({**line, "ourId": cart_line_number(str(record.get("id")), str(line.get("id")))})
+    money = _Money(record)
+    gross = 0
+    lines: list[dict[str, Any]] = []
+    for line in _lines(record):
+        listed = money.minor(line["originalTotalPriceSet"], "originalTotalPriceSet", len(lines))
+        gross += listed
+        lines.append({**line, "ourId": cart_line_number(record["id"], line["id"]), "ourGross": listed})
     return {
         **record,
         "lineItems": {"nodes": lines},
-        "ourGross": _text(gross),
+        "ourGross": gross,
         "ourProductTags": _product_tags(lines),
     }
 
@@ -90,35 +89,40 @@ def cart_line_number(checkout: str, line: str) -> int:
 PREPARE: Mapping[str, Prepare] = {"customers": customer, "orders": order, "carts": cart}
 
 
-def _lines(record: Record) -> list[Any]:
-    nodes: list[Any] = (record.get("lineItems") or {}).get("nodes") or []
+def _lines(record: Record) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = record["lineItems"]["nodes"]
     return nodes
 
 
-def _amount(record: Record, path: str, bag: Any) -> Decimal:
-    """The shop-money amount of a MoneyBag, in the currency of the record's total."""
-    try:
-        money = bag["shopMoney"]
-        value = Decimal(money["amount"])
-    except (TypeError, KeyError, InvalidOperation):
-        raise MappingError(path, str(record.get("id", "?")), "is no amount of money") from None
-    if not value.is_finite():
-        raise MappingError(path, str(record.get("id", "?")), "is no amount of money")
-    total = ((record.get("totalPriceSet") or {}).get("shopMoney") or {}).get("currencyCode")
-    if money.get("currencyCode", total) != total:
-        text = f"is in {money['currencyCode']}, the total in {total}"
-        raise MappingError(path, str(record.get("id", "?")), text)
-    return value
+class _Money:
+    """Amounts of one record, in the currency of its total."""
 
+    def __init__(self, record: Record) -> None:
+        self._id = str(record.get("id", "?"))
+        self._currency = ((record.get("totalPriceSet") or {}).get("shopMoney") or {}).get("currencyCode")
+        try:
+            self._decimals = exponent(str(self._currency))
+        except ValueError as error:
+            raise MappingError("totalPriceSet.shopMoney.currencyCode", self._id, str(error)) from None
 
-def _text(value: Decimal) -> str:
-    return format(value, "f")
+    def minor(self, bag: Any, field: str, line: int) -> int:
+        """The shop-money amount of a MoneyBag that stands in a line."""
+        try:
+            money = bag["shopMoney"]
+            if money["currencyCode"] != self._currency:
+                raise ValueError(f"is in {money['currencyCode']}, the total in {self._currency}")
+            return to_minor(money["amount"], self._decimals)
+        except (TypeError, KeyError, AttributeError):
+            reason = "is no amount of money"
+        except ValueError as error:
+            reason = str(error)
+        raise MappingError(f"lineItems.nodes[{line}].{field}", self._id, reason)
 
 
 def _product_tags(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    seen: dict[tuple[str, str], None] = {}
+    tags: dict[str, list[str]] = {}
     for line in lines:
-        product = line.get("product") or {}
-        for tag in product.get("tags") or []:
-            seen[(product["id"], tag)] = None
-    return [{"product": product, "tag": tag} for product, tag in seen]
+        product = line["product"]
+        if product and product["tags"]:
+            tags[product["id"]] = product["tags"]
+    return [{"product": number(product), "tag": tag} for product, names in tags.items() for tag in names]

@@ -101,7 +101,7 @@ class ShopifySource:
         def rows(record: Record) -> dict[str, list[tuple[Any, ...]]]:
             try:
                 prepared = prepare(record)
-            except (AttributeError, TypeError, KeyError) as error:
+            except (AttributeError, TypeError, KeyError, ValueError) as error:
                 raise MappingError(".", mapping.record_id(record), f"has an unexpected shape: {error}") from error
             return mapping(prepared)
 

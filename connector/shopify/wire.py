@@ -189,9 +189,27 @@ class Answer:
     actual: float | None
 
 
-def answer(reply: Reply) -> Answer:
-    """Read a reply that was judged Ok."""
-    body = orjson.loads(reply.body)
+class Bodies:
+    """Parses each reply once: what a reply means, what it cost and what it holds are asked one after the other."""
+
+    def __init__(self) -> None:
+        self._last: tuple[bytes, Mapping[str, Any] | None] = (b"", None)
+
+    def of(self, reply: Reply) -> Mapping[str, Any] | None:
+        """The JSON object of a reply; None where it holds none."""
+        raw, parsed = self._last
+        if raw is not reply.body:
+            try:
+                body = orjson.loads(reply.body)
+            except orjson.JSONDecodeError:
+                body = None
+            parsed = body if isinstance(body, dict) else None
+            self._last = (reply.body, parsed)
+        return parsed
+
+
+def answer(body: Mapping[str, Any]) -> Answer:
+    """Read the body of a reply that was judged Ok."""
     errors = tuple(body.get("errors") or ())
     cost = (body.get("extensions") or {}).get("cost") or {}
     denied = dict.fromkeys(

@@ -166,12 +166,13 @@ def test_order_keeps_its_own_currency_and_its_decimals() -> None:
 @pytest.mark.parametrize(
     ("bad", "text"),
     [
-        (line(1, "free"), r"lineItems\.nodes\[0\]\.originalTotalSet: is no amount"),
-        (line(1, "Infinity"), r"originalTotalSet: is no amount"),
-        (line(1, "1", "x"), r"lineItems\.nodes\[0\]\.discountAllocations: is no amount"),
+        (line(1, "free"), r"lineItems\.nodes\[0\]\.originalTotalSet: not an amount: 'free'"),
+        (line(1, "Infinity"), r"originalTotalSet: not an amount"),
+        (line(1, "1", originalTotalSet=None), r"lineItems\.nodes\[0\]\.originalTotalSet: is no amount of money"),
+        (line(1, "1", "x"), r"lineItems\.nodes\[0\]\.discountAllocations: not an amount: 'x'"),
         (line(1, "1", currency="USD"), r"originalTotalSet: is in USD, the total in EUR"),
         (line(1, "1", quantity=None), r"lineItems\.nodes\[0\]\.quantity: is missing"),
-        (line(1, "1.001"), r"ourGross: '1\.001' has more than 2 decimals"),
+        (line(1, "1.001"), r"nodes\[0\]\.originalTotalSet: '1\.001' has more than 2 decimals"),
     ],
 )
 def test_bad_line_refuses_its_order(bad: dict[str, Any], text: str) -> None:
