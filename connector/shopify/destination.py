@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
+from connector.errors import BadReply
 from connector.shopify import wire
 from connector.shopify.connection import Asked, Connection
 from connector.shopify.doctor import examine_tags
@@ -133,6 +134,8 @@ class ShopifyTags:
                 yield from (str(wire.number(node["id"])) for node in nodes if node and _carries(node, audience.name))
             if not page["pageInfo"]["hasNextPage"]:
                 return
+            if page["pageInfo"]["endCursor"] in (None, after):
+                raise BadReply(PLATFORM, "CustomerIdsPage", f"loop detected in paging: {after!r} comes again")
             after = page["pageInfo"]["endCursor"]
 
     def _send(self, sending: Mapping[str, Sequence[Op]]) -> list[Receipt]:
