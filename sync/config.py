@@ -1,4 +1,4 @@
-"""The project folder: `regulars.toml`, secrets from the environment, and what they mean. Bad input names file, line and key."""
+"""The project folder: `regulars.toml` and the secrets beside it. Bad input names file, line and key."""
 
 from __future__ import annotations
 
@@ -17,17 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from connector import PLATFORMS, load_platform
 from connector.base import Platform, Secret
 from sync.errors import ConfigError
-
-GUARDS = (
-    "mass-remove",
-    "mass-add",
-    "live-flow",
-    "emptied",
-    "definition-changed",
-    "stale-source",
-    "truncated-history",
-    "unknown-ledger",
-)
+from sync.guards import GUARDS
 
 
 class _Section(BaseModel):
@@ -128,7 +118,7 @@ class Project:
 
 
 def find_config(option: Path | None) -> Path:
-    """The config file: the option, else REGULARS_CONFIG, else ./regulars.toml. Raises ConfigError where there is none."""
+    """The config file: the option, else REGULARS_CONFIG, else ./regulars.toml. Raises ConfigError if there is none."""
     path = option or Path(os.environ.get("REGULARS_CONFIG") or "regulars.toml")
     if path.is_dir():
         path = path / "regulars.toml"
@@ -274,4 +264,4 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-__all__ = ["GUARDS", "DestinationConfig", "Project", "find_config", "load_project", "require_secrets"]
+__all__ = ["DestinationConfig", "Project", "find_config", "load_project", "require_secrets"]

@@ -2,77 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from connector.base import Clock, Destination, Shop, Source
+from connector.errors import PlatformError
+from connector.redact import redact
 from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
 from sync.errors import RegularsError
 from sync.metrics import MetricSettings, MetricsReport, refresh
-from sync.plan import Plan, make_plan
+from sync.plan import config_digest, make_plan
+from sync.plan_value import Plan
 from sync.progress import Progress
 from sync.pull import PullReport, pull
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
-from sync.store import state
-from sync.store.engine import Store
+from sync.store import plans, state
+from sync.store.engine import Connection, Store
 from sync.store.lock import RunLock
+
+BUG = 3
+INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """All that a run works with. `source` and `destinations` are None and empty for commands that stay at home."""
+    """All that a run works with. `source` is None and `destinations` empty for commands that stay at home."""
 
     project: Project
     store: Store
     clock: Clock
     segments: tuple[Segment, ...]
+    progress: Progress
     source: Source | None = None
     destinations: tuple[Destination, ...] = ()
-    progress: Progress = field(kw_only=True)
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What a run did, in the shape of `sync --json` (design, section 4)."""
-
-    run: int
-    exit: int = 0
-    pulled: PullReport | None = None
-    metrics: MetricsReport | None = None
-    segments: Changes | None = None
-    plan: Plan | None = None
-    applied: ApplyReport | None = None
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The stable machine form."""
-        return {
-            "run": self.run,
-            "exit": self.exit,
-            "streams": [stream.to_json() for stream in self.pulled.streams] if self.pulled else [],
-            "metrics": {
-                "recomputed": self.metrics.recomputed if self.metrics else 0,
-                "store_wide": self.metrics.store_wide if self.metrics else 0,
-            },
-            "segments": self.segments.to_json() if self.segments else [],
-            "destinations": self.applied.to_json() if self.applied else [],
-            "plan": self.plan.to_json() if self.plan else None,
-            "notes": self.notes,
-            "seconds": round(self.seconds, 3),
-        }
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which parts of a run to do, and how."""
+    """Which parts of a run to do, and how. `plan_id` applies a plan that was made before."""
 
     pull: bool = False
     derive: bool = False
@@ -85,6 +56,54 @@ class Steps:
     adopt: bool = False
 
 
+@dataclass(slots=True)
+class RunReport:
+    """What a run did. `exit` is the command's exit code."""
+
+    run: int
+    exit: int = 0
+    pulled: PullReport | None = None
+    metrics: MetricsReport | None = None
+    segments: Changes | None = None
+    plan: Plan | None = None
+    applied: ApplyReport | None = None
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stable machine form (`sync --json`)."""
+        return {
+            "run": self.run,
+            "exit": self.exit,
+            "streams": [
+                {
+                    "stream": its.stream,
+                    "read": its.read,
+                    "new": its.new,
+                    "changed": its.changed,
+                    "unchanged": its.unchanged,
+                    "quarantined": its.quarantined,
+                    "pages": its.pages,
+                    "calls": its.calls,
+                }
+                for its in (self.pulled.streams if self.pulled else ())
+            ],
+            "metrics": {
+                "recomputed": self.metrics.recomputed if self.metrics else 0,
+                "store_wide": self.metrics.store_wide if self.metrics else 0,
+            },
+            "segments": [
+                {"key": its.key, "size": its.size, "entered": its.entered, "left": its.left, "missing": its.missing}
+                for its in (self.segments.segments if self.segments else ())
+            ],
+            "destinations": self.applied.to_json() if self.applied else [],
+            "plan": self.plan.id if self.plan else None,
+            "guards": [guard.text for guard in self.plan.guards] if self.plan else [],
+            "notes": self.notes,
+            "seconds": round(self.seconds, 3),
+        }
+
+
 def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], None] | None = None) -> RunReport:
     """Do the steps under the store's lock and close the run with its report, also when a step fails.
 
@@ -93,57 +112,128 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
     with RunLock(work.store.path, work.clock, command):
         started = work.clock.now()
         now = int(started)
-        report = RunReport(run=state.open_run(work.store, command, now))
+        with work.store.begin() as connection:
+            report = RunReport(state.open_run(connection, command, now=now, started_at=now))
         try:
             _do(work, steps, report, now, shown)
-            report.exit = _exit_code(report)
+            report.exit = exit_code(report)
         except BaseException as error:
-            report.exit = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 3)
-            report.notes.append(redact(f"stopped: {error}"))
+            report.exit = _code_of(error)
+            report.notes.append(f"stopped: {redact(str(error)) or type(error).__name__}")
             raise
         finally:
             report.seconds = work.clock.now() - started
-            state.close_run(
-                work.store, report.run, report.exit, orjson.dumps(report.to_json()).decode(), int(work.clock.now())
-            )
+            with work.store.begin() as connection:
+                finished = int(work.clock.now())
+                state.close_run(
+                    connection, report.run, finished_at=finished, exit_code=report.exit, report=report.to_json()
+                )
     return report
 
 
 def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Callable[[Plan], None] | None) -> None:
+    shop: Shop | None = None
+    checked: Mapping[str, PlatformError] = {}
     if steps.plan or steps.apply:
-        check_keys(work.destinations)
-    if steps.pull and work.source is not None:
-        report.pulled = pull(
-            work.source,
+        checked = check_keys(work.destinations)
+    if steps.pull:
+        shop = _pull(work, steps, report, now)
+    if steps.derive:
+        _derive(work, steps, report, now)
+    if steps.plan:
+        report.plan = make_plan(
             work.store,
-            run_id=report.run,
+            work.segments,
+            work.destinations,
             now=now,
-            zone=work.project.timezone,
-            prefix=work.project.tag_prefix,
-            only=steps.only,
-            full=steps.full,
-            clock=work.clock,
+            run_id=report.run,
+            force=steps.force,
+            accept=work.project.accept,
+            adopt=steps.adopt,
+            shop=shop or _known_shop(work.store),
             progress=work.progress,
         )
-    if steps.derive:
-        settings = metric_settings(work.project, work.store)
-        report.metrics = refresh(work.store, now=now, settings=settings, full=steps.full)
-        with work.store.begin() as conn:
-            report.segments = evaluate(conn, work.segments, now=now, settings=settings, run_id=report.run)
-    if steps.plan:
-        report.plan = make_plan(work, now=now, run_id=report.run, force=steps.force, adopt=steps.adopt)
-        if shown is not None:
-            shown(report.plan)
+    elif steps.plan_id is not None:
+        report.plan = plans.load(work.store, steps.plan_id)
+    if report.plan is not None and shown is not None:
+        shown(report.plan)
     if steps.apply and report.plan is not None:
         report.applied = apply(
-            report.plan, work.destinations, work.store, now=now, clock=work.clock, progress=work.progress
+            report.plan,
+            work.destinations,
+            work.store,
+            now=now,
+            clock=work.clock,
+            progress=work.progress,
+            run_id=report.run,
+            config=config_digest(work.segments, work.destinations),
+            checked=checked,
         )
 
 
-def _exit_code(report: RunReport) -> int:
-    """A held audience wants the owner (5); refusals and unfinished work are told once (4)."""
+def _pull(work: Workspace, steps: Steps, report: RunReport, now: int) -> Shop:
+    if work.source is None:
+        raise TypeError("a pull needs a source")
+    report.pulled = pull(
+        work.source,
+        work.store,
+        run_id=report.run,
+        now=now,
+        zone=work.project.timezone,
+        prefix=work.project.tag_prefix,
+        only=steps.only,
+        full=steps.full,
+        progress=work.progress,
+    )
+    return report.pulled.shop
+
+
+def _derive(work: Workspace, steps: Steps, report: RunReport, now: int) -> None:
+    with work.store.read() as connection:
+        settings = metric_settings(work.project, connection)
+        read = sources_read(connection)
+    report.metrics = refresh(work.store, now=now, settings=settings, full=steps.full)
+    with work.store.begin() as connection:
+        report.segments = evaluate(
+            connection, work.segments, now=now, settings=settings, run_id=report.run, sources_read=read
+        )
+
+
+def metric_settings(project: Project, connection: Connection) -> MetricSettings:
+    """How orders count, in which zone and currency. Raises RegularsError before the first pull."""
+    shop = state.get_meta(connection, "shop")
+    if shop is None:
+        raise RegularsError("nothing has been pulled yet; run `regulars pull` or `regulars sync` first")
+    zone = project.timezone or ZoneInfo(shop["zone"])
+    return MetricSettings(zone=zone, currency=shop["currency"], **project.orders.model_dump())
+
+
+def sources_read(connection: Connection) -> frozenset[str]:
+    """The streams that have been read to their end at least once."""
+    rows = connection.exec_driver_sql("SELECT stream FROM stream_state WHERE completed_at IS NOT NULL")
+    return frozenset(row[0] for row in rows)
+
+
+def _known_shop(store: Store) -> Shop | None:
+    """The shop as the last pull saw it."""
+    with store.read() as connection:
+        known = state.get_meta(connection, "shop")
+    if known is None:
+        return None
+    return Shop(known["id"], known["name"], known["currency"], known["zone"], oldest_order=known["oldest_order"])
+
+
+def exit_code(report: RunReport) -> int:
+    """A platform that stopped for good (1), an audience that wants the owner (5), then what is partly done (4)."""
+    applied = report.applied.exit_code if report.applied is not None else 0
+    if applied not in (0, 4):
+        return applied
     if report.plan is not None and report.plan.held:
         return 5
-    if report.applied is not None and (report.applied.refused or report.applied.unfinished):
-        return 4
-    return 0
+    return applied
+
+
+def _code_of(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return error.exit_code if isinstance(error, RegularsError | PlatformError) else BUG

@@ -19,7 +19,7 @@ BUG = 3
 
 
 def explain(error: Exception) -> int:
-    """Print what happened to stderr and return the exit code (design: 1 to mend, 2 usage, 3 a bug, 4 partly, 5 held)."""
+    """Print what happened to stderr and return its exit code: 1 to mend, 2 usage, 3 a bug, 4 partly done, 5 held."""
     if isinstance(error, RegularsError | PlatformError):
         print(redact(str(error)), file=sys.stderr)
         return error.exit_code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,14 +25,14 @@ app.add_typer(segments_app, name="segments")
 app.add_typer(customers_app, name="customers")
 
 
-class TableFormat(str, Enum):
+class TableFormat(StrEnum):
     """Formats of tables of people."""
 
     CSV = "csv"
     JSONL = "jsonl"
 
 
-class MembersFormat(str, Enum):
+class MembersFormat(StrEnum):
     """Formats of a list of members."""
 
     TEXT = "text"

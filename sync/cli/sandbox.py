@@ -7,8 +7,9 @@ from pathlib import Path
 
 from connector import PLATFORMS, load_platform
 from connector.base import Clock
+from connector.sandbox.csv_tables import write_ids
 from connector.sandbox.faults import Faults
-from connector.sandbox.serve import serve
+from connector.sandbox.serve import serving
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 from sync.cli.init import DEFAULT_PACKS, render, write_folder
@@ -44,13 +45,13 @@ def run(
     world = make_world(clock, data=data, customers=customers, seed=seed)
     world.denied |= set(deny)
     world.retention_days = retention_days
-    script = Faults.from_file(faults) if faults is not None else None
+    script = Faults.read(faults) if faults is not None else None
     installed = install(world, clock=clock, scale=time_scale, faults=script)
-    with serve([place.simulator for place in installed.values()], port_base=port_base) as addresses:
-        urls = dict(zip(installed, addresses, strict=True))
+    with serving([place.simulator for place in installed.values()], port_base=port_base) as servers:
+        urls = {name: server.url for name, server in zip(installed, servers, strict=True)}
         write_project(folder, installed, urls)
         if data is not None:
-            world.write_ids(folder / "ids.csv")
+            write_ids(world, folder / "ids.csv")
         for name, url in urls.items():
             show(f"{name:<10} {url}")
         show(f"{len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} checkouts")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connector.base import Access, Clock, Destination, Source
 from connector.redact import REDACTOR
-from sync.cli.output import progress
+from sync.cli.output import note, progress
 from sync.clock import SystemClock
 from sync.config import Project, load_project, require_secrets
-from sync.metrics import MetricSettings
-from sync.runs import Workspace
+from sync.errors import UsageError
+from sync.metrics import MetricSettings, as_of
+from sync.runs import Workspace, metric_settings, sources_read
 from sync.segments.catalogue import load
-from sync.store.engine import open_store
+from sync.store.engine import Connection, open_store
 
 
 @contextmanager
@@ -72,3 +74,42 @@ def connect(project: Project, clock: Clock, transports: Mapping[str, Any]) -> tu
         own = store if wanted.platform is project.store else access(wanted.platform, wanted.settings)
         made.append(wanted.platform.destination(own, wanted.settings))
     return project.store.source(store), tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The facts of one instant: the present, or an earlier one rebuilt in temporary tables of this connection."""
+
+    connection: Connection
+    now: int
+    settings: MetricSettings
+    sources_read: frozenset[str]
+
+
+@contextmanager
+def offline_view(work: Workspace, instant: int | None) -> Iterator[View]:
+    """A view for reading only. A past one says on stderr, once, what has no history."""
+    with work.store.read() as connection:
+        settings = metric_settings(work.project, connection)
+        read = sources_read(connection)
+        now = int(work.clock.now())
+        if instant is not None:
+            now = instant
+            unrewound = as_of(connection, now=now, settings=settings)
+            note(f"as of {_iso(now)}: {', '.join(unrewound)} have no history and are as last read")
+        yield View(connection, now, settings, read)
+
+
+def as_of_instant(text: str | None) -> int | None:
+    """`--as-of` as epoch seconds; an instant without an offset is UTC. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text!r} is no ISO 8601 instant, such as 2026-11-21T00:00:00Z") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

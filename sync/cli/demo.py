@@ -1,0 +1,111 @@
+"""`regulars demo`: the main job, twice, on a made-up shop inside this process. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from random import Random
+
+from connector.http import handler_transport
+from connector.sandbox.world import World
+from sync.cli.output import note, show
+from sync.cli.picture import chart
+from sync.cli.sandbox import install, make_world, write_project
+from sync.cli.summary import run_text
+from sync.cli.wiring import workspace
+from sync.clock import ManualClock, SystemClock
+from sync.errors import ConfigError
+from sync.runs import Steps, Workspace
+from sync.runs import run as run_steps
+
+DAY, HOUR = 86_400, 3_600
+MARKER = ".regulars-demo"
+STAGES = ("new", "active", "loyal", "at-risk", "winback", "lapsed", "lost", "consideration", "aware")
+EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
+
+
+def run(*, customers: int, seed: int, folder: Path) -> None:
+    """First sync, a day of the shop's life, second sync; then the picture, and what to do with a real shop."""
+    _fresh(folder)
+    clock = ManualClock(SystemClock().now())
+    world = make_world(clock, data=None, customers=customers, seed=seed)
+    installed = install(world, clock=clock, scale=1.0)
+    config = write_project(folder, installed, urls={})
+    transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
+    show(
+        f"A made-up shop: {len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} checkouts."
+    )
+    with workspace(config, online=True, clock=clock, transports=transports) as work:
+        show("\nFirst sync (waiting for the platforms' rate limits is simulated)\n")
+        show(run_text(run_steps(work, "demo", EVERYTHING)))
+        a_day_later(world, clock, Random(seed))  # noqa: S311
+        show("\nA day later: " + WHAT_HAPPENED + ". Second sync\n")
+        show(run_text(run_steps(work, "demo", EVERYTHING)))
+        show()
+        show(picture(work))
+        someone = _someone(work)
+    show(f"\nEverything is in {folder}. Look around, nothing more is sent:")
+    show(f"  regulars segments list --config {folder}")
+    if someone is not None:
+        show(f"  regulars why {someone} --config {folder}")
+    show(f"  regulars status --config {folder}")
+    show("\nWith your own shop:")
+    show("  regulars init my-shop        asks for the shop and its keys, and checks them")
+    show("  regulars sync --dry-run --config my-shop        shows every write before it is made")
+
+
+WHAT_HAPPENED = "people bought, one cart was recovered, one order cancelled, one person opted out"
+
+
+def a_day_later(world: World, clock: ManualClock, rng: Random) -> None:
+    """Let a day pass in which something happens."""
+    clock.advance(DAY - HOUR)
+    people = sorted(world.customers.values(), key=lambda person: person.number)
+    products = sorted(world.products.values(), key=lambda product: product.number)
+    for person in rng.sample(people, max(3, len(people) // 200)):
+        world.place_order(person, [(rng.choice(products), 1)])
+    cart = next((cart for cart in world.carts.values() if cart.completed_at is None and cart.customer), None)
+    if cart is not None:
+        world.complete_cart(cart)
+    world.cancel(max(world.orders.values(), key=lambda order: order.number))
+    consenting = [person for person in people if person.email_consent == "SUBSCRIBED"]
+    if consenting:
+        world.withdraw_consent(rng.choice(consenting))
+    clock.advance(HOUR)
+
+
+def picture(work: Workspace) -> str:
+    """The shop's people by stage, and its other segments."""
+    with work.store.read() as connection:
+        counted = connection.exec_driver_sql("SELECT lifecycle_stage, count(*) FROM customer_metrics GROUP BY 1")
+        stages = {row[0]: row[1] for row in counted}
+        sizes = [
+            (row[0], row[1])
+            for row in connection.exec_driver_sql(
+                "SELECT key, size FROM segment_state WHERE missing IS NULL AND size > 0 ORDER BY size DESC, key"
+            )
+        ]
+    people = sum(stages.values())
+    others = [(key, size) for key, size in sizes if key not in STAGES]
+    first = chart("Where your people stand", [(stage, stages.get(stage, 0)) for stage in STAGES], of=people)
+    return first + "\n\n" + chart("Other segments", others, of=people)
+
+
+def _someone(work: Workspace) -> int | None:
+    """A person worth asking about: at risk, with the most orders."""
+    rows = work.store.query(
+        "SELECT customer_id FROM customer_metrics WHERE lifecycle_stage IN ('at-risk', 'winback') "
+        "ORDER BY number_of_orders DESC, customer_id LIMIT 1"
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def _fresh(folder: Path) -> None:
+    """An empty folder of our own; one that is not ours is left alone."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARKER).is_file():
+            raise ConfigError(f"{folder}: not empty and not made by the demo; choose another with --folder")
+        shutil.rmtree(folder)
+        note(f"replacing the earlier demo in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).touch()

@@ -1,0 +1,130 @@
+"""`sync` and its steps: each a run under the lock, with its report on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sync.cli.output import show, show_json
+from sync.cli.segments import members_as_of
+from sync.cli.summary import run_text
+from sync.cli.wiring import as_of_instant, offline_view, workspace
+from sync.errors import UsageError
+from sync.plan_value import Plan
+from sync.present import plan_text
+from sync.runs import RunReport, Steps, run
+from sync.segments.evaluate import missing_sources
+
+CHANGES = 10
+
+
+def run_sync(
+    *,
+    config: Path | None,
+    dry_run: bool,
+    full: bool,
+    only: str | None,
+    no_pull: bool,
+    force: list[str],
+    adopt: bool,
+    as_json: bool,
+    as_of: str | None,
+) -> None:
+    """Pull, derive, plan; apply unless dry."""
+    _now_only("sync", as_of)
+    steps = Steps(
+        pull=not no_pull,
+        derive=True,
+        plan=True,
+        apply=not dry_run,
+        full=full,
+        only=_names(only),
+        force=tuple(force),
+        adopt=adopt,
+    )
+    with workspace(config, online=True) as work:
+        report = run(work, "sync", steps)
+    if as_json:
+        _finish(report, as_json=True)
+    if report.plan is not None and (dry_run or report.plan.held):
+        show(plan_text(report.plan))
+        show()
+    _finish(report, as_json=False)
+
+
+def run_pull(*, config: Path | None, full: bool, only: str | None, as_json: bool) -> None:
+    """Read what changed."""
+    with workspace(config, online=True) as work:
+        _finish(run(work, "pull", Steps(pull=True, full=full, only=_names(only))), as_json=as_json)
+
+
+def run_derive(*, config: Path | None, full: bool, as_json: bool, as_of: str | None) -> None:
+    """Metrics and segments from what is here; with an instant, sizes as they were then, and nothing is written."""
+    if as_of is None:
+        with workspace(config, online=False) as work:
+            _finish(run(work, "derive", Steps(derive=True, full=full)), as_json=as_json)
+        return
+    with workspace(config, online=False) as work, offline_view(work, as_of_instant(as_of)) as view:
+        missing = missing_sources(work.segments, view.sources_read)
+        sizes = {its.key: len(members_as_of(work, its.key, view)) for its in work.segments if its.key not in missing}
+    if as_json:
+        show_json([{"key": key, "size": size} for key, size in sizes.items()])
+    else:
+        for key, size in sizes.items():
+            show(f"{size:>10,}  {key}")
+
+
+def run_plan(
+    *, config: Path | None, force: list[str], adopt: bool, as_json: bool, detailed: bool, as_of: str | None
+) -> None:
+    """Every write, before it is made."""
+    _now_only("plan", as_of)
+    with workspace(config, online=True) as work:
+        report = run(work, "plan", Steps(plan=True, force=tuple(force), adopt=adopt))
+    plan = _plan_of(report)
+    if as_json:
+        show_json(plan.to_json())
+    else:
+        show(plan_text(plan))
+    if report.exit:
+        raise typer.Exit(report.exit)
+    if detailed and plan.changes:
+        raise typer.Exit(CHANGES)
+
+
+def run_apply(
+    *, config: Path | None, plan_id: str | None, force: list[str], adopt: bool, as_json: bool, as_of: str | None
+) -> None:
+    """Apply a plan that was shown, or make one and apply it."""
+    _now_only("apply", as_of)
+    steps = Steps(plan=plan_id is None, apply=True, plan_id=plan_id, force=tuple(force), adopt=adopt)
+    with workspace(config, online=True) as work:
+        report = run(work, "apply", steps)
+    if not as_json and report.plan is not None and report.plan.held:
+        show(plan_text(report.plan))
+        show()
+    _finish(report, as_json=as_json)
+
+
+def _plan_of(report: RunReport) -> Plan:
+    if report.plan is None:
+        raise TypeError("the run made no plan")
+    return report.plan
+
+
+def _names(only: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in only.split(",") if name.strip()) if only else None
+
+
+def _now_only(command: str, as_of: str | None) -> None:
+    if as_of is not None:
+        raise UsageError(f"{command}: --as-of looks back and never writes; {command} works on the present only")
+
+
+def _finish(report: RunReport, *, as_json: bool) -> None:
+    if as_json:
+        show_json(report.to_json())
+    else:
+        show(run_text(report))
+    raise typer.Exit(report.exit)
