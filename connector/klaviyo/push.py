@@ -151,6 +151,8 @@ class Push:
         if state.status == "cancelled":
             return dict.fromkeys(group, ("retry", f"import {job_id} was cancelled in Klaviyo", None))
         failed, stray = self._failures(job_id, group)
+        if stray is None and state.failed > len(failed):
+            stray = f"import {job_id} counts {state.failed} failures and names {len(failed)}"
         landed = self._landed(job_id)
         missing = [address for address in group if address not in landed and address not in failed]
         landed |= {key(profile.email): profile.remote_id for page in self._lookup(missing) for profile in page}

@@ -232,7 +232,7 @@ def test_removals_without_a_profile_id_go_by_address(rig: Rig) -> None:
 
 
 def test_one_deleted_profile_among_a_thousand_is_isolated(rig: Rig) -> None:
-    """The others join; the one is asked for by address and imported anew; the search stays within its bound."""
+    """The others join; the one is asked for by address and imported anew; the search and the look for the list are bounded."""
     audience = rig.audience()
     people = [rig.account.add_person(f"p{number}@example.org") for number in range(1000)]
     rig.account.delete_person(people[617])
@@ -245,6 +245,7 @@ def test_one_deleted_profile_among_a_thousand_is_isolated(rig: Rig) -> None:
     assert receipts[618].remote_id == again.id != people[617].id
     assert len(rig.roll(audience).members) == 1000
     assert rig.sandbox.requests["AddProfilesToList"] <= 21
+    assert rig.sandbox.requests["GetLists"] == 1
 
 
 def test_a_profile_merged_meanwhile_is_followed(rig: Rig) -> None:

@@ -130,6 +130,30 @@ def test_a_failure_that_names_nobody_makes_the_missing_wait(rig: Rig) -> None:
     ]
 
 
+def test_a_counted_failure_that_is_not_listed_makes_the_missing_wait(rig: Rig) -> None:
+    """The job counts one failure, its error page is empty: who did not land is not called done."""
+    audience = rig.audience()
+    rig.account.unimportable["b@example.org"] = "Oops"
+    empty = orjson.dumps({"data": [], "links": {"self": "https://a.klaviyo.com/x", "next": None}})
+    rig.instead = times(1, Reply(200, {}, empty), "GET", "import-errors")
+
+    receipts = rig.push(strangers(audience, ["a@example.org", "b@example.org"]))
+
+    assert [receipts[number].outcome for number in (1, 2)] == ["done", "retry"]
+    assert "counts 1 failures and names 0" in (receipts[2].reason or "")
+
+
+def test_an_import_that_is_too_large_is_halved(rig: Rig) -> None:
+    """Should Klaviyo count bytes otherwise than we do."""
+    audience = rig.audience()
+    rig.instead = times(1, error(413, ("too_large", "Payload too large.", None)), "POST", "import")
+
+    receipts = rig.push(strangers(audience, [f"p{number}@example.org" for number in range(5)]))
+
+    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
+    assert rig.account.writes["imports"] == 2
+
+
 def test_large_imports_are_cut_by_number_and_bytes(rig: Rig) -> None:
     """10,000 profiles and 5 MB a job, whichever comes first; every op is in one batch."""
     audience = rig.audience()
