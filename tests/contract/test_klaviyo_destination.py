@@ -232,7 +232,7 @@ def test_removals_without_a_profile_id_go_by_address(rig: Rig) -> None:
 
 
 def test_one_deleted_profile_among_a_thousand_is_isolated(rig: Rig) -> None:
-    """The others join; the one is asked for by address and imported anew; the search and the look for the list are bounded."""
+    """The others join; the one is asked for by address and imported anew; the search stays within its bound."""
     audience = rig.audience()
     people = [rig.account.add_person(f"p{number}@example.org") for number in range(1000)]
     rig.account.delete_person(people[617])
