@@ -33,7 +33,7 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     config = write_project(folder, installed, urls={})
     transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
     show(
-        f"A made-up shop: {len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} checkouts."
+        f"A made-up shop: {len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} carts"
     )
     with workspace(config, online=True, clock=clock, transports=transports) as work:
         show("\nFirst sync (waiting for the platforms' rate limits is simulated)\n")
@@ -54,7 +54,7 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     show("  regulars sync --dry-run --config my-shop        shows every write before it is made")
 
 
-WHAT_HAPPENED = "people bought, one cart was recovered, one order cancelled, one person opted out"
+WHAT_HAPPENED = "some bought, a cart was recovered, an order cancelled, one person opted out"
 
 
 def a_day_later(world: World, clock: ManualClock, rng: Random) -> None:
