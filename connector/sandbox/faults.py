@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,16 @@ Special = Callable[["Fault", Answer], Reply]
 KINDS = frozenset(
     {"status", "html_500", "reset", "timeout", "truncated", "malformed", "delay", "act_timeout", "act_reset", "act_500"}
 )
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "match": (str,),
+    "kind": (str,),
+    "nth": (int,),
+    "times": (int,),
+    "status": (int,),
+    "retry_after": (float, int),
+    "body": (str,),
+    "seconds": (float, int),
+}
 HTML = b"<!DOCTYPE html><html><head><title>500</title></head><body><h1>Something went wrong</h1></body></html>"
 
 
@@ -87,13 +97,15 @@ class Faults:
     @classmethod
     def from_list(cls, entries: Sequence[Mapping[str, Any]]) -> Faults:
         """A script from plain tables; an unknown key is an error."""
-        known = {field.name for field in fields(Fault)} - {"hook", "seen", "fired"}
         faults = cls()
         for number, entry in enumerate(entries, 1):
-            if unknown := sorted(set(entry) - known):
-                raise BadScript(f"fault {number}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
+            if unknown := sorted(set(entry) - set(_TYPES)):
+                raise BadScript(f"fault {number}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_TYPES))}")
             if "kind" not in entry:
                 raise BadScript(f"fault {number}: no kind")
+            for key, value in entry.items():
+                if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+                    raise BadScript(f"fault {number}: {key} = {value!r} is no {_TYPES[key][0].__name__}")
             faults.add(**{"match": "", **entry})
         return faults
 

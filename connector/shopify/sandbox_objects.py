@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from connector.sandbox.money import to_text
-from connector.sandbox.records import Cart, Customer, Event, Line, Order, Product, Refund
+from connector.sandbox.records import Cart, Customer, Event, Line, Order, Product
 from connector.shopify.sandbox_types import Field, Run, Slice
 
 F = Field
@@ -139,8 +140,6 @@ SHOP_INFO: dict[str, Field] = {
 
 def zone_offset(world: Any) -> tuple[str, int]:
     """`+0100` and 60, as of the world's time."""
-    from zoneinfo import ZoneInfo
-
     moment = datetime.fromtimestamp(world.now(), ZoneInfo(world.zone))
     offset = moment.utcoffset()
     return moment.strftime("%z"), int(offset.total_seconds() // 60) if offset is not None else 0
@@ -357,6 +356,3 @@ def kind_of(value: Any) -> str:
         if isinstance(value, kind):
             return name
     raise TypeError(f"{type(value).__name__} is no node")
-
-
-__all__ = ["TYPES", "VALUE_TYPES", "Refund", "gid", "instant", "kind_of", "zone_offset"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from connector.sandbox.records import Cart, Customer, Order
+from connector.sandbox.records import Cart, Order
 from connector.sandbox.world import World
 from connector.shopify.sandbox_index import COUNT_FILTERS, FILTERS, SORTS, Key, Lists
 from connector.shopify.sandbox_objects import TYPES, VALUE_TYPES, kind_of
@@ -244,5 +244,3 @@ ROOTS: dict[str, dict[str, Field]] = {
     },
 }
 SCHEMA = Schema({**TYPES, **ROOTS}, frozenset({"Node", "Event"}), VALUE_TYPES, kind_of)
-
-__all__ = ["ALL_SCOPES", "SCHEMA", "Customer", "Site"]

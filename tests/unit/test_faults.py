@@ -133,6 +133,7 @@ def test_scripts_are_read_from_files(tmp_path: Path, suffix: str) -> None:
     [
         ('[[fault]]\nkind = "reset"\nhow = "badly"\n', "fault 1: unknown key 'how'"),
         ('[[fault]]\nmatch = "x"\n', "fault 1: no kind"),
+        ('[[fault]]\nkind = "reset"\nnth = "2"\n', "fault 1: nth = '2' is no int"),
         ("[[fault]\n", r"faults\.toml"),
     ],
 )
