@@ -1,0 +1,130 @@
+"""A shop for tests: a world, its simulators on loopback, a project folder, and the command run against them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from connector.base import Clock
+from connector.klaviyo.sandbox import KlaviyoSandbox
+from connector.sandbox.faults import Faults
+from connector.sandbox.serve import serving
+from connector.sandbox.world import World
+from connector.shopify.sandbox import ShopifySandbox
+from sync.cli.sandbox import install, write_project
+from sync.clock import SystemClock
+
+COMMAND = (sys.executable, "-c", "from sync.cli.main import main; main()")
+FAST = 1000.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Its machine form."""
+        return json.loads(self.out)
+
+
+@dataclass
+class TestShop:
+    """The world and both remote sides, open to a test's hands."""
+
+    __test__ = False
+
+    world: World
+    shopify: ShopifySandbox
+    klaviyo: KlaviyoSandbox
+    folder: Path
+    faults: Faults
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "regulars.toml"
+
+    def run(self, *words: str, prelude: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Ran:
+        """`regulars WORDS` in a process of its own, with this folder's config."""
+        command = [*(prelude or COMMAND), *words]
+        surroundings = {k: v for k, v in os.environ.items() if not k.startswith("REGULARS_")}
+        surroundings |= {"REGULARS_CONFIG": str(self.config), **self.env, **(env or {})}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=surroundings, timeout=600, stdin=subprocess.DEVNULL, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def sync(self, *words: str) -> Any:
+        """A sync that must succeed; its JSON."""
+        ran = self.run("sync", "--json", *words)
+        assert ran.code == 0, f"exit {ran.code}: {ran.err}\n{ran.out[-2000:]}"
+        return ran.json()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the database as the command left it."""
+        with sqlite3.connect(self.folder / "regulars.db") as connection:
+            return connection.execute(sql).fetchall()
+
+    def our_tags(self) -> dict[int, set[str]]:
+        """Per customer the tags of our prefix."""
+        found = {}
+        for person in self.world.customers.values():
+            mine = {tag for tag in person.tag_list if tag.startswith("seg-")}
+            if mine:
+                found[person.number] = mine
+        return found
+
+    def other_tags(self) -> dict[int, set[str]]:
+        """Per customer the tags that are not ours."""
+        return {
+            person.number: {tag for tag in person.tag_list if not tag.startswith("seg-")}
+            for person in self.world.customers.values()
+        }
+
+    def lists(self) -> dict[str, set[str]]:
+        """Per Klaviyo list the addresses of its members."""
+        account = self.klaviyo.account
+        account.settle()
+        return {
+            roll.name: {account.people[member].email.lower() for member in roll.members}
+            for roll in account.lists.values()
+        }
+
+    @property
+    def writes(self) -> int:
+        """Everything both sides were asked to change."""
+        return self.shopify.writes + sum(self.klaviyo.account.writes.values())
+
+    def requests(self) -> int:
+        """Requests so far, to both."""
+        return sum(self.shopify.operations.values()) + sum(self.klaviyo.requests.values())
+
+
+@contextmanager
+def open_shop(
+    folder: Path, world: World | None = None, *, clock: Clock | None = None, seed: int = 5, customers: int = 300
+) -> Iterator[TestShop]:
+    """Serve a shop and write its project folder."""
+    clock = clock or SystemClock()
+    world = world or World.generate(seed=seed, customers=customers, now=int(clock.now()), clock=clock)
+    faults = Faults()
+    installed = install(world, clock=clock, scale=FAST, faults=faults)
+    with serving([place.simulator for place in installed.values()]) as servers:
+        urls = {name: server.url for name, server in zip(installed, servers, strict=True)}
+        write_project(folder, installed, urls)
+        shopify, klaviyo = (installed[name].simulator for name in ("shopify", "klaviyo"))
+        assert isinstance(shopify, ShopifySandbox)
+        assert isinstance(klaviyo, KlaviyoSandbox)
+        yield TestShop(world, shopify, klaviyo, folder, faults)
