@@ -129,7 +129,7 @@ def empty(conn: Connection, destination: str, segment: str) -> None:
 
 
 def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
-    """Where one person goes and another with the same profile comes or stays, the row changes hands, nothing is sent."""
+    """Where one goes and another with the same profile comes or stays, the row changes hands and nothing is sent."""
     conn.exec_driver_sql("DROP TABLE IF EXISTS temp.pairs")
     conn.exec_driver_sql("CREATE TEMP TABLE pairs (leaver INTEGER PRIMARY KEY, heir INTEGER UNIQUE, joins INTEGER)")
     conn.exec_driver_sql(

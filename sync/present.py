@@ -1,0 +1,142 @@
+"""A plan in words, as a careful colleague puts it: what changes, who is left out and why, what is held, what next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from sync.guards import UNKNOWN_LEDGER, people
+from sync.plan_value import AudiencePlan, Plan
+
+_SKIPPED = {
+    "no_email": "without an address of their own",
+    "holdout": "held out",
+    "not_subscribed": "not subscribed",
+    "suppressed": "suppressed or bounced there",
+    "not_in_audience": "not in the audience there",
+    "refused": "refused before",
+}
+_INDENT = " " * 6
+
+
+def plan_text(plan: Plan, command: str = "regulars") -> list[str]:
+    """The lines, without colour."""
+    lines = [*_changes(plan), *_held(plan), *_left_alone(plan), *_notes(plan)]
+    return [*lines, "", *_next(plan, command)]
+
+
+def _changes(plan: Plan) -> Iterator[str]:
+    moving = [its for its in plan.audiences if its.work]
+    moment = datetime.fromtimestamp(plan.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    yield f"Plan {plan.id}, as of {moment}"
+    yield ""
+    widths = [max((len(f"{getattr(its, name):,}") for its in moving), default=1) for name in ("add", "remove", "size")]
+    for its in moving:
+        add, remove, size = (
+            f"{getattr(its, name):>{width},}" for name, width in zip(("add", "remove", "size"), widths, strict=True)
+        )
+        held = "  HELD" if its.held else ""
+        yield f"  + {add}  − {remove}  = {size}  {_key(its)} → {_place(its)}{held}"
+        for remark in _remarks(its):
+            yield f"{_INDENT}{remark}"
+    still = len(plan.audiences) - len(moving)
+    as_is = "1 audience is as it should be" if still == 1 else f"{still:,} audiences are as they should be"
+    if moving and still:
+        yield f"  {as_is}."
+    elif not moving:
+        yield f"  Nothing to write: {as_is}." if still else "  Nothing to write."
+
+
+def _remarks(its: AudiencePlan) -> Iterator[str]:
+    if its.skipped:
+        parts = [f"{number:,} {_SKIPPED[reason]}" for reason, number in its.skipped.items()]
+        if its.doubled:
+            parts[0] += f" ({its.doubled:,} of them in the name of an earlier member)"
+        yield f"{its.matched:,} in the segment, left out: {', '.join(parts)}"
+    if its.lost:
+        yield f"{its.lost:,} of those who go lost consent, were deleted or merged"
+    if its.doubt:
+        yield f"{people(its.doubt)} sent again: an earlier run did not hear whether they had arrived"
+    if its.renamed_from:
+        yield f'renamed from "{its.renamed_from}"'
+    if its.adopt:
+        yield f"taken over: {_stood(its)}"
+    elif its.new and its.add and its.kind == "list":
+        yield "a new list, created with the first members"
+    if its.flows and its.add:
+        flows = ", ".join(f'"{flow}"' for flow in its.flows)
+        yield f"joining starts the live flow{'s' if len(its.flows) > 1 else ''} {flows} for {people(its.add)}"
+    if its.closing:
+        yield "being emptied: retired, or moved to another name"
+
+
+def _stood(its: AudiencePlan) -> str:
+    if its.kind == "tag":
+        return f"{people(its.before)} carried the tag"
+    return "the list stood there; its other members stay and are not counted"
+
+
+def _held(plan: Plan) -> Iterator[str]:
+    if plan.guards:
+        yield ""
+        yield "Held, nothing of these is written:"
+        yield from (f"  {guard.guard}: {guard.text}" for guard in plan.guards)
+    if plan.passed:
+        yield ""
+        yield "Passed by --force or [guards] accept:"
+        yield from (f"  {guard.guard}: {guard.text.rpartition('; ')[0]}" for guard in plan.passed)
+
+
+def _left_alone(plan: Plan) -> Iterator[str]:
+    if plan.unreachable:
+        yield ""
+        yield "Not reached, left as it is until it answers:"
+        yield from (f"  {name}: {error}" for name, error in plan.unreachable)
+    if plan.unavailable:
+        yield ""
+        yield "Segments that cannot be answered, their audiences left as they are:"
+        yield from (f"  {key}: {missing}" for key, missing in plan.unavailable)
+    if plan.retired:
+        yield ""
+        yield "Retired, left as they are until `regulars segments retire KEY`:"
+        yield from (f"  {_key(its)} → {_place(its)}, {people(its.before)}" for its in plan.retired)
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    if any(its.kind == "tag" and its.add for its in plan.audiences):
+        yield ""
+        yield "Tags carry no consent: they go to everybody in the segment. Filter by subscription before mailing a tag."
+    if plan.calls_estimated:
+        yield ""
+        calls = f"{plan.calls_estimated:,} call{'' if plan.calls_estimated == 1 else 's'}"
+        yield f"About {calls}, {_duration(plan.seconds_estimated)}."
+
+
+def _next(plan: Plan, command: str) -> Iterator[str]:
+    if plan.changes:
+        yield f"Next: {command} apply {plan.id}"
+    if plan.guards:
+        first = plan.guards[0]
+        flag = "--adopt" if first.guard == UNKNOWN_LEDGER else f"--force {first.guard}:{first.segment}"
+        verb = "Or, with what is held" if plan.changes else "Next"
+        yield f"{verb}: {command} segments show {first.segment}, and if it is right: {command} apply {flag}"
+    if not plan.changes and not plan.guards:
+        yield f"Next: {command} segments list"
+
+
+def _key(its: AudiencePlan) -> str:
+    return its.segment.partition("@")[0]
+
+
+def _place(its: AudiencePlan) -> str:
+    return f'tag "{its.name}"' if its.kind == "tag" else f'{its.destination} list "{its.name}"'
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "under a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
