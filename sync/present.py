@@ -51,7 +51,7 @@ def _remarks(its: AudiencePlan) -> Iterator[str]:
     if its.skipped:
         parts = [f"{number:,} {_SKIPPED[reason]}" for reason, number in its.skipped.items()]
         if its.doubled:
-            parts[0] += f" ({its.doubled:,} of them in the name of an earlier member)"
+            parts[0] += f" ({its.doubled:,} shared with an earlier member)"
         yield f"{its.matched:,} in the segment, left out: {', '.join(parts)}"
     if its.lost:
         yield f"{its.lost:,} of those who go lost consent, were deleted or merged"
