@@ -163,6 +163,8 @@ class _Loader:
             cancelled_at=_instant(cancelled) if cancelled else None,
             cancel_reason="CUSTOMER" if cancelled else None,
             test=test == "true",
+            accepts_marketing=customer is not None and customer.email_consent == "SUBSCRIBED",
+            language=customer.language if customer else None,
             country=customer.country if customer else None,
         )
         notes: dict[tuple[str, str], list[RefundLine]] = defaultdict(list)

@@ -126,7 +126,10 @@ class Customer:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order. `gross`, `discount` and `total` follow from the lines: call `reprice` after changing them."""
+    """An order. `gross`, `discount` and `total` follow from the lines: call `reprice` after changing them.
+
+    `accepts_marketing` and `language` are the customer's at the time of purchase.
+    """
 
     number: int
     name: str
@@ -147,6 +150,8 @@ class Order:
     test: bool = False
     edited: bool = False
     source: str = "web"
+    accepts_marketing: bool = False
+    language: str | None = None
     country: str | None = None
     region: str | None = None
     city: str | None = None

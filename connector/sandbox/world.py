@@ -132,6 +132,8 @@ class World(Register):
             paid=paid,
             test=test,
             source=source,
+            accepts_marketing=customer is not None and customer.email_consent == "SUBSCRIBED",
+            language=customer.language if customer else None,
             country=customer.country if customer else None,
             region=customer.region if customer else None,
             city=customer.city if customer else None,
