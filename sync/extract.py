@@ -8,7 +8,9 @@ back.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +24,8 @@ from sync.progress import Progress, Silent
 from sync.store import state
 from sync.store.engine import Connection, Store
 from sync.store.upsert import Absorbed, Rows, Upsert
+
+_ALLOCATIONS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +116,28 @@ def run_stream(
     intake = Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
     intake.retry(store)
     reading = _Reading(source, intake, store, progress or Silent())
-    with store.read() as connection:
-        found = state.load(connection, stream.name)
-    if found.page_token is not None and not full:
-        reading.finish(found)
-        with store.read() as connection:
-            found = state.load(connection, stream.name)
-    since = None if full else found.high_water
-    reading.finish(replace(found, page_token=None, since=since, until=now + 1, seen=None))
+    found = reading.progress()
+    with _rare_collections():
+        if found.page_token is not None and not full:
+            reading.finish(found)
+            found = reading.progress()
+        since = None if full else found.high_water
+        reading.finish(replace(found, page_token=None, since=since, until=now + 1, seen=None))
     return reading.report
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Records are trees, which go when the last name for them goes.
+
+    The collector of cycles would walk hundreds of thousands of them on every page: half of the time of a first load.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_ALLOCATIONS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 class _Reading:
@@ -131,7 +148,11 @@ class _Reading:
         self._source = source
         self._intake = intake
         self._store = store
-        self._progress = progress
+        self._shown = progress
+
+    def progress(self) -> state.Progress:
+        with self._store.read() as connection:
+            return state.load(connection, self._intake.stream.name)
 
     def finish(self, range_: state.Progress) -> None:
         """Read the range from its token, or from its start where the platform no longer takes the token."""
@@ -144,7 +165,7 @@ class _Reading:
             if page.next_token is not None:
                 tokens.add(page.next_token)
             range_ = self._commit(page, range_)
-            self._progress.update(stream.name, self.report.read, page.total)
+            self._shown.update(stream.name, self.report.read, page.total)
         if range_.page_token is not None:
             raise BadReply(self._source.platform, stream.name, "pages ended before the last one; run again to go on")
         with self._store.begin() as connection:
