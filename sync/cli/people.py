@@ -13,7 +13,6 @@ from sync.cli.output import note, show, show_json
 from sync.cli.segments import find, people_of
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.errors import UsageError
-from sync.export import export_customers
 from sync.segments.explain import Clause, Explanation, explain
 
 _SIGNS = {True: "✓", False: "✗", None: "?"}
@@ -23,6 +22,8 @@ def run_export(
     *, config: Path | None, format_: str, segment: str | None, output: Path | None, as_of: str | None
 ) -> None:
     """Every metric of everybody, or of one segment's members; a file is private and appears whole or not at all."""
+    from sync.export import export_customers
+
     instant = as_of_instant(as_of)
     with workspace(config, online=False) as work, offline_view(work, instant) as view:
         ids = None if segment is None else people_of(work, find(work, segment), view, instant)

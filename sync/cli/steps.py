@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
-from sync.cli.output import show, show_json
+from sync.cli.output import note, show, show_json
 from sync.cli.segments import members_as_of
-from sync.cli.summary import run_text
+from sync.cli.summary import concerns, run_text
 from sync.cli.wiring import as_of_instant, offline_view, workspace
 from sync.errors import UsageError
 from sync.plan_value import Plan
@@ -45,25 +45,23 @@ def run_sync(
     )
     with workspace(config, online=True) as work:
         report = run(work, "sync", steps)
-    if as_json:
-        _finish(report, as_json=True)
-    if report.plan is not None and (dry_run or report.plan.held):
-        show(plan_text(report.plan))
+    if not as_json and report.plan is not None and (dry_run or report.plan.held):
+        _show_plan(report.plan)
         show()
-    _finish(report, as_json=False)
+    finish(report, as_json=as_json)
 
 
 def run_pull(*, config: Path | None, full: bool, only: str | None, as_json: bool) -> None:
     """Read what changed."""
     with workspace(config, online=True) as work:
-        _finish(run(work, "pull", Steps(pull=True, full=full, only=_names(only))), as_json=as_json)
+        finish(run(work, "pull", Steps(pull=True, full=full, only=_names(only))), as_json=as_json)
 
 
 def run_derive(*, config: Path | None, full: bool, as_json: bool, as_of: str | None) -> None:
     """Metrics and segments from what is here; with an instant, sizes as they were then, and nothing is written."""
     if as_of is None:
         with workspace(config, online=False) as work:
-            _finish(run(work, "derive", Steps(derive=True, full=full)), as_json=as_json)
+            finish(run(work, "derive", Steps(derive=True, full=full)), as_json=as_json)
         return
     with workspace(config, online=False) as work, offline_view(work, as_of_instant(as_of)) as view:
         missing = missing_sources(work.segments, view.sources_read)
@@ -86,8 +84,9 @@ def run_plan(
     if as_json:
         show_json(plan.to_json())
     else:
-        show(plan_text(plan))
+        _show_plan(plan)
     if report.exit:
+        _warn(report)
         raise typer.Exit(report.exit)
     if detailed and plan.changes:
         raise typer.Exit(CHANGES)
@@ -102,9 +101,9 @@ def run_apply(
     with workspace(config, online=True) as work:
         report = run(work, "apply", steps)
     if not as_json and report.plan is not None and report.plan.held:
-        show(plan_text(report.plan))
+        _show_plan(report.plan)
         show()
-    _finish(report, as_json=as_json)
+    finish(report, as_json=as_json)
 
 
 def _plan_of(report: RunReport) -> Plan:
@@ -122,9 +121,21 @@ def _now_only(command: str, as_of: str | None) -> None:
         raise UsageError(f"{command}: --as-of looks back and never writes; {command} works on the present only")
 
 
-def _finish(report: RunReport, *, as_json: bool) -> None:
+def finish(report: RunReport, *, as_json: bool) -> None:
+    """The report on stdout, what wants attention on stderr. Raises Exit with the run's code."""
     if as_json:
         show_json(report.to_json())
     else:
         show(run_text(report))
+    _warn(report)
     raise typer.Exit(report.exit)
+
+
+def _warn(report: RunReport) -> None:
+    for line in concerns(report):
+        note(line)
+
+
+def _show_plan(plan: Plan) -> None:
+    for line in plan_text(plan):
+        show(line)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
+from sync.apply import DestinationReport
 from sync.cli.output import table
+from sync.guards import TRUNCATED_HISTORY
 from sync.runs import RunReport
 
 
 def run_text(report: RunReport) -> str:
-    """What was read, what moved, what was written, and what wants attention."""
-    blocks = [*_read(report), *_moved(report), *_written(report), *report.notes]
+    """What was read, what moved, and what was written."""
+    blocks = [*_read(report), *_moved(report), *_written(report)]
     blocks.append(f"run {report.run} took {report.seconds:,.1f} s")
     return "\n\n".join(blocks)
 
@@ -43,5 +46,36 @@ def _written(report: RunReport) -> Iterator[str]:
     for its in report.applied.destinations:
         for reason, number in its.reasons.items():
             yield f"{its.destination}: {number:,} {reason}"
-        if its.error is not None:
-            yield f"{its.destination}: {its.error}"
+
+
+def concerns(report: RunReport) -> Iterator[str]:
+    """A line for each thing that keeps the run from exit code 0: what it is, how much, the way out."""
+    yield from report.notes
+    if report.plan is not None:
+        yield from _held(report)
+        reported = {its.destination for its in (report.applied.destinations if report.applied else ())}
+        yield from (error for name, error in report.plan.unreachable if name not in reported)
+    for its in report.applied.destinations if report.applied is not None else ():
+        yield from _left(its)
+
+
+def _held(report: RunReport) -> Iterator[str]:
+    """One line a guard; a truncated history is among the notes already."""
+    guards = report.plan.guards if report.plan is not None else ()
+    for name, group in groupby(sorted(guards, key=lambda its: its.guard), key=lambda its: its.guard):
+        held = list(group)
+        if len(held) == 1:
+            yield held[0].text
+        elif name != TRUNCATED_HISTORY or not report.notes:
+            yield f"{name} holds {len(held)} audiences (`regulars plan` shows them), for example {held[0].text}"
+
+
+def _left(its: DestinationReport) -> Iterator[str]:
+    if its.error is not None:
+        yield str(its.error)
+    reasons = "; ".join(f"{number:,} x {reason}" for reason, number in its.reasons.items())
+    because = f" ({reasons})" if reasons else ""
+    if its.refused:
+        yield f"{its.destination}: {its.refused:,} changes refused{because}; `regulars status` lists them"
+    elif its.unfinished:
+        yield f"{its.destination}: {its.unfinished:,} changes wait for the next run{because}; run `regulars sync` again"

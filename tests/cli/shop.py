@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,17 @@ from connector.sandbox.world import World
 from connector.shopify.sandbox import ShopifySandbox
 from sync.cli.sandbox import install, write_project
 from sync.clock import SystemClock
+
+
+class QuickClock:
+    """Real time in which waiting takes a hundredth."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds) / 100)
+
 
 COMMAND = (sys.executable, "-c", "from sync.cli.main import main; main()")
 FAST = 1000.0
@@ -62,7 +74,13 @@ class TestShop:
         surroundings = {k: v for k, v in os.environ.items() if not k.startswith("REGULARS_")}
         surroundings |= {"REGULARS_CONFIG": str(self.config), **self.env, **(env or {})}
         done = subprocess.run(
-            command, capture_output=True, text=True, env=surroundings, timeout=600, stdin=subprocess.DEVNULL, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=surroundings,
+            timeout=600,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

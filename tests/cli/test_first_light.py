@@ -160,4 +160,4 @@ def test_changes_move_only_the_people_they_touch_and_equal_a_fresh_run(shop: Tes
 
 def let_the_index_catch_up(shop: TestShop) -> None:
     """Changes show in filtered lists a moment later."""
-    shop.world.clock.sleep(shop.shopify.site.lists.lag + 1.1)
+    shop.world.clock.sleep(1.5)

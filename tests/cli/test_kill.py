@@ -1,0 +1,91 @@
+"""A kill at any moment loses nothing: the next plain sync ends where an undisturbed one would have."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from shop import TestShop, open_shop
+
+from connector.sandbox.world import World
+from sync.clock import SystemClock
+
+KILLER = Path(__file__).with_name("killed.py")
+POINTS = 6
+DUMPS = {
+    "customers": "SELECT * FROM customers ORDER BY id",
+    "tags": "SELECT customer_id, tag FROM customer_tags WHERE NOT ours ORDER BY 1, 2",
+    "orders": "SELECT * FROM orders ORDER BY id",
+    "lines": "SELECT * FROM order_lines ORDER BY id",
+    "refunds": "SELECT * FROM refunds ORDER BY id",
+    "codes": "SELECT * FROM order_codes ORDER BY 1, 2",
+    "carts": "SELECT * FROM carts ORDER BY id",
+    "cart lines": "SELECT * FROM cart_lines ORDER BY id",
+    "metrics": "SELECT * FROM customer_metrics ORDER BY customer_id",
+    "membership": "SELECT segment, customer_id FROM membership ORDER BY 1, 2",
+    "ledger": "SELECT destination, segment, customer_id FROM ledger ORDER BY 1, 2, 3",
+}
+TOUCHED = ("updated_at", "digest")
+
+
+def dump(shop: TestShop) -> dict[str, list[tuple[Any, ...]]]:
+    """Facts, metrics, membership and ledger, sorted. What our own tags move at a customer is left out."""
+    names = [row[1] for row in shop.query("PRAGMA table_info(customers)") if row[1] not in TOUCHED]
+    sql = {**DUMPS, "customers": f"SELECT {', '.join(names)} FROM customers ORDER BY id"}
+    return {name: shop.query(text) for name, text in sql.items()}
+
+
+def remote(shop: TestShop) -> tuple[Any, Any, Any]:
+    """Both remote sides."""
+    return shop.our_tags(), shop.other_tags(), shop.lists()
+
+
+def kill_at(shop: TestShop, point: int, counted: Path) -> int:
+    """Run a sync that dies at its Nth point (0: lives); its return code."""
+    prelude = (sys.executable, str(KILLER), str(point), str(counted))
+    ran = shop.run(prelude=prelude)
+    assert ran.code in (0, -9), ran.err
+    return ran.code
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Any, Any]]:
+    """The moment of the shop, the points of a whole first sync, and what it leaves here and there."""
+    folder = tmp_path_factory.mktemp("calm")
+    now = int(SystemClock().now())
+    with open_shop(folder / "project", world_at(now)) as shop:
+        assert kill_at(shop, 0, folder / "points") == 0
+        yield now, int((folder / "points").read_text()), dump(shop), remote(shop)
+
+
+def world_at(now: int) -> World:
+    """The same shop every time; its clock goes on."""
+    return World.generate(seed=11, customers=300, now=now, clock=SystemClock())
+
+
+def points(total: int, number: int) -> list[int]:
+    """So many points of a run, spread over all of it."""
+    rng = Random(20261121)
+    width = total / number
+    return [max(1, int(width * part + rng.random() * width)) for part in range(number)]
+
+
+@pytest.mark.parametrize("part", range(POINTS))
+def test_a_killed_first_sync_is_healed_by_the_next(
+    part: int, undisturbed: tuple[int, int, Any, Any], tmp_path: Path
+) -> None:
+    """Facts, metrics, membership, ledger and both remote sides equal the undisturbed run's."""
+    now, total, calm, outside = undisturbed
+    with open_shop(tmp_path / "project", world_at(now)) as shop:
+        assert kill_at(shop, points(total, POINTS)[part], tmp_path / "points") == -9
+        assert kill_at(shop, 0, tmp_path / "points") == 0
+        found = dump(shop)
+        for name, rows in calm.items():
+            assert found[name] == rows, name
+        assert remote(shop) == outside
+        shutil.rmtree(tmp_path / "project")
