@@ -274,7 +274,9 @@ def _remembered(render: Render) -> Render:
     def recall(value: Any, run: Run) -> Any:
         text = known.get(value)
         if text is None:
-            text = known[value] = orjson.Fragment(orjson.dumps(render(value, run)))
+            text = known[value] = orjson.Fragment(
+                orjson.dumps(render(value, run)).decode()
+            )  # text: orjson over-allocates bytes
         return text
 
     return recall
