@@ -143,7 +143,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """What a source says of itself. `oldest_order` is set when history before that instant cannot be seen."""
+    """What a source says of itself.
+
+    `oldest_order` is set when history before that instant cannot be seen, `truncated` then says why and what to do.
+    """
 
     id: str
     name: str
@@ -151,6 +154,7 @@ class Shop:
     zone: str
     scopes: frozenset[str] = frozenset()
     oldest_order: int | None = None
+    truncated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,12 +77,14 @@ def make_plan(
     accept: Sequence[str] = (),
     adopt: bool = False,
     shop: Shop | None = None,
+    silent: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Plan:
     """Compare what is wanted with what is acknowledged, and keep the plan.
 
     `force` are the run's `--force GUARD[:SEGMENT]`, `accept` the standing ones; `shop` tells whether its history is
-    truncated. A destination that does not answer is left out and named; a refused key stops everything.
+    truncated. A destination that does not answer is left out and named, one of `silent` (with what it said) is not
+    even asked; a refused key stops everything.
     """
     passes = (*guards.parse_force(force), *guards.parse_force(accept))
     _check_force(passes, segments)
@@ -92,7 +94,7 @@ def make_plan(
     ready = [segment for segment in segments if segment.key not in missing]
     scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
     sites = [_Site(each, audiences.names(each, _pushed(segments, each))) for each in destinations]
-    unreachable: dict[str, str] = {}
+    unreachable = dict(silent or {})
     progress = progress or Silent()
 
     def reaching(work: Callable[[_Site], None]) -> None:

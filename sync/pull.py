@@ -99,5 +99,6 @@ def _claim(store: Store, source: Source, shop: Shop) -> None:
                 "currency": shop.currency,
                 "zone": shop.zone,
                 "oldest_order": shop.oldest_order,
+                "truncated": shop.truncated,
             },
         )

@@ -8,11 +8,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connector.base import Clock, Destination, Shop, Source
-from connector.errors import PlatformError
+from connector.errors import PlatformError, Unavailable
 from connector.redact import redact
 from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
 from sync.errors import RegularsError
+from sync.guards import TRUNCATED_HISTORY
 from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.plan import config_digest, make_plan
 from sync.plan_value import Plan
@@ -119,7 +120,8 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
             report.exit = exit_code(report)
         except BaseException as error:
             report.exit = _code_of(error)
-            report.notes.append(f"stopped: {redact(str(error)) or type(error).__name__}")
+            told = "interrupted" if isinstance(error, KeyboardInterrupt) else redact(str(error))
+            report.notes.append(f"stopped: {told or type(error).__name__}")
             raise
         finally:
             report.seconds = work.clock.now() - started
@@ -141,6 +143,7 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
     if steps.derive:
         _derive(work, steps, report, now)
     if steps.plan:
+        shop = shop or _known_shop(work.store)
         report.plan = make_plan(
             work.store,
             work.segments,
@@ -150,9 +153,12 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
             force=steps.force,
             accept=work.project.accept,
             adopt=steps.adopt,
-            shop=shop or _known_shop(work.store),
+            shop=shop,
+            silent={name: str(error) for name, error in checked.items()},
             progress=work.progress,
         )
+        if shop is not None and any(guard.guard == TRUNCATED_HISTORY for guard in report.plan.guards):
+            report.notes.append(f"{work.project.store.name}: {shop.truncated}, or run with --force {TRUNCATED_HISTORY}")
     elif steps.plan_id is not None:
         report.plan = plans.load(work.store, steps.plan_id)
     if report.plan is not None and shown is not None:
@@ -220,7 +226,14 @@ def _known_shop(store: Store) -> Shop | None:
         known = state.get_meta(connection, "shop")
     if known is None:
         return None
-    return Shop(known["id"], known["name"], known["currency"], known["zone"], oldest_order=known["oldest_order"])
+    return Shop(
+        known["id"],
+        known["name"],
+        known["currency"],
+        known["zone"],
+        oldest_order=known["oldest_order"],
+        truncated=known.get("truncated", ""),
+    )
 
 
 def exit_code(report: RunReport) -> int:
@@ -230,7 +243,7 @@ def exit_code(report: RunReport) -> int:
         return applied
     if report.plan is not None and report.plan.held:
         return 5
-    return applied
+    return Unavailable.exit_code if report.plan is not None and report.plan.unreachable else applied
 
 
 def _code_of(error: BaseException) -> int:

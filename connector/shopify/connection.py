@@ -25,6 +25,10 @@ HINTS = {
 }
 """Refusals of shopify.dev/docs/apps/build/authentication-authorization/access-tokens/client-credentials-grant"""
 
+TRUNCATED = f"token lacks scope read_all_orders, so only the last {limits().history.days} days of orders are visible"
+WAY_OUT = "add it in the Dev Dashboard (needs approval)"
+"""https://shopify.dev/docs/api/usage/access-scopes#orders-permissions"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +89,7 @@ class Connection:
             zone=shop["ianaTimezone"],
             scopes=frozenset(scopes),
             oldest_order=oldest,
+            truncated="" if oldest is None else f"{TRUNCATED}; {WAY_OUT}",
         )
         return self._shop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector.base import Finding, Shop
 from connector.errors import ScopeError
 from connector.shopify import wire
-from connector.shopify.connection import Connection
+from connector.shopify.connection import TRUNCATED, WAY_OUT, Connection
 from connector.shopify.limits import limits
 
 FIX = "add it to the app's scopes in the Dev Dashboard, release a version and approve it in the shop"
@@ -44,9 +44,7 @@ def examine_tags(connection: Connection) -> list[Finding]:
 def _history(shop: Shop) -> list[Finding]:
     if shop.oldest_order is None or "read_orders" not in shop.scopes:
         return []
-    text = f"token lacks scope read_all_orders, so only the last {limits().history.days} days of orders are visible"
-    fix = "add it in the Dev Dashboard (needs approval), or run with --force truncated-history"
-    return [Finding("warning", "history", text, fix)]
+    return [Finding("warning", "history", TRUNCATED, f"{WAY_OUT}, or run with --force truncated-history")]
 
 
 def _protected(connection: Connection) -> list[Finding]:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="regulars",
     help="Behavioural segments for your shop: pulled from the store, kept in SQLite, pushed where campaigns use them.",
@@ -295,8 +297,15 @@ def sandbox(
 def main() -> None:
     """Run, and turn every failure into one line and its exit code."""
     try:
-        app()
-    except Exception as error:
-        from sync.cli.failures import explain
+        code = app(standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        code = _explained(error)
+    else:
+        code = _explained(KeyboardInterrupt()) if code == INTERRUPTED else code
+    sys.exit(code)
 
-        sys.exit(explain(error))
+
+def _explained(error: Exception | KeyboardInterrupt) -> int:
+    from sync.cli.failures import explain
+
+    return explain(error)
