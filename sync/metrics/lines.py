@@ -61,6 +61,7 @@ def _sums(scope: Scope, settings: MetricSettings) -> CTE:
         .where(_bought(scope, settings))
         .group_by(line.customer_id)
         .cte("line_sums")
+        .prefix_with("MATERIALIZED")
     )
 
 
@@ -76,4 +77,11 @@ def _top(scope: Scope, settings: MetricSettings, entry: ColumnElement[Any]) -> C
         partition_by=each.customer_id, order_by=(each.value.desc(), by_code_point(each.entry))
     )
     ranked = select(each.customer_id, each.entry, each.value, first.label("place")).subquery(f"ranked_by_{name}").c
-    return select(ranked.customer_id, ranked.entry, ranked.value).where(ranked.place == 1).cte(f"top_{name}")
+    # One row each already: the grouping tells SQLite so. Without it the join reads all of them for every customer.
+    return (
+        select(ranked.customer_id, func.min(ranked.entry).label("entry"), func.min(ranked.value).label("value"))
+        .where(ranked.place == 1)
+        .group_by(ranked.customer_id)
+        .cte(f"top_{name}")
+        .prefix_with("MATERIALIZED")
+    )
