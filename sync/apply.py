@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,14 +89,19 @@ class ApplyReport:
 def check_keys(destinations: Sequence[Destination]) -> dict[str, PlatformError]:
     """Prove every key before anything is written anywhere; returns who did not answer.
 
-    Raises AuthError or ScopeError for a refused key.
+    Raises AuthError for a refused key, ScopeError for one that is known to lack something.
     """
     silent: dict[str, PlatformError] = {}
     for destination in destinations:
         try:
-            destination.doctor()
+            findings = destination.doctor()
         except Unavailable as error:
             silent[destination.name] = error
+            continue
+        bad = next((finding for finding in findings if finding.level == "error"), None)
+        if bad is not None:
+            way_out = f"; {bad.fix}" if bad.fix else ""
+            raise ScopeError(destination.platform, "check of the key", f"{bad.text}{way_out}")
     return silent
 
 
@@ -129,9 +135,14 @@ def apply(
         run = plan.run if run_id is None else run_id
         if not resumed:
             _queue(store, plan, sorted(sites), run, now)
-        for name, destination in sites.items():
-            opening = Opening(plan, destination, store, clock, resumed=resumed)
-            _Sender(plan, destination, store, reports[name], run, clock, progress or Silent()).run(opening)
+        senders = [
+            _Sender(plan, destination, store, reports[name], run, clock, progress or Silent())
+            for name, destination in sites.items()
+        ]
+        for sender in senders:
+            sender.open(resumed=resumed)
+        for sender in senders:
+            sender.send()
     else:
         _note(store, plan)
     _close(store, plan, reports, now)
@@ -158,7 +169,7 @@ def _resumable(conn: Connection, plan: Plan, config: str | None) -> bool:
         raise Held(
             f"plan {plan.id} is stale: {' and '.join(moved)} changed since it was made; run `regulars plan` again"
         )
-    if under_way and (owned != plan.owned or queue.any_open(conn, plan.id)):
+    if under_way and not (plans.is_last(conn, plan.id) and owned == plan.owned and not queue.any_open(conn, plan.id)):
         return True
     if not plans.is_last(conn, plan.id):
         raise Held(f"plan {plan.id} was replaced by a later one; run `regulars plan` again")
@@ -243,14 +254,25 @@ class _Sender:
         self._clock = clock
         self._progress = progress
         self._sent = 0
+        self._audiences: Mapping[str, Audience] = {}
 
-    def run(self, opening: Opening) -> None:
+    def open(self, *, resumed: bool) -> None:
+        """Make the audiences ready. A key that may not do this stops the run before members are sent anywhere."""
+        opening = Opening(self._plan, self._destination, self._store, self._clock, resumed=resumed)
+        with self._stopping():
+            self._audiences = opening.open()
+        self._report.reasons.update(opening.reasons)
+
+    def send(self) -> None:
         """Send until nothing is left or the destination stops. A refused key stops the whole run."""
-        try:
-            audiences = opening.open()
-            self._report.reasons.update(opening.reasons)
-            for batch in self._batches(audiences):
+        with self._stopping():
+            for batch in self._batches(self._audiences):
                 self._send(batch)
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        try:
+            yield
         except (AuthError, ScopeError):
             raise
         except PlatformError as error:

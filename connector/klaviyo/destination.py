@@ -234,7 +234,8 @@ def _granted(request: Call) -> Finding:
 
 def _lacking(request: Call, error: ScopeError) -> Finding:
     needed = ", ".join(limits().operations[request.operation].scopes)
-    return Finding("error", PLATFORM, str(error), f"create a private key with {needed}")
+    asked = f"{error.operation}, request {error.request_id}" if error.request_id else error.operation
+    return Finding("error", PLATFORM, f"the key lacks {needed} ({asked})", f"create a private key with {needed}")
 
 
 def _profile(email: str, row: Row) -> Profile:

@@ -27,7 +27,7 @@ HINTS = {
 
 TRUNCATED = f"token lacks scope read_all_orders, so only the last {limits().history.days} days of orders are visible"
 WAY_OUT = "add it in the Dev Dashboard (needs approval)"
-"""https://shopify.dev/docs/api/usage/access-scopes#orders-permissions"""
+"""https://shopify.dev/docs/api/usage/access-scopes"""
 
 _log = logging.getLogger(__name__)
 
