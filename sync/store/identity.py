@@ -68,7 +68,8 @@ def rejoin(connection: Connection, keys: Collection[str], customers: Collection[
 def depart(connection: Connection, survivors: Mapping[int, int | None], now: int) -> int:
     """These customers are gone, merged into a survivor where one is given; returns how many orders and carts moved.
 
-    The history of a merged customer moves to the survivor. The ledger follows when next compared (`store.ledger`).
+    Membership and history of a merged customer move to the survivor, whom the next evaluation then judges; the ledger
+    follows when it is next compared (`store.ledger`).
     """
     if not survivors:
         return 0
@@ -81,9 +82,24 @@ def depart(connection: Connection, survivors: Mapping[int, int | None], now: int
     if merged:
         moves = [(survivor, gone) for gone, survivor in merged.items()]
         connection.exec_driver_sql("UPDATE customers SET merged_into = ? WHERE merged_into = ?", moves)
-        connection.exec_driver_sql("UPDATE membership_event SET customer_id = ? WHERE customer_id = ?", moves)
+        _move_history(connection, moves)
     mark_dirty(connection, set(survivors) | set(merged.values()))
     return rejoin(connection, keys, list(survivors))
+
+
+def _move_history(connection: Connection, moves: Sequence[tuple[int, int]]) -> None:
+    """Pairs of (survivor, loser). Masks go the way of `membership`, which they repeat."""
+    losers = [(loser,) for _, loser in moves]
+    run = connection.exec_driver_sql
+    run("UPDATE membership_event SET customer_id = ? WHERE customer_id = ?", [*moves])
+    run("UPDATE OR IGNORE membership SET customer_id = ? WHERE customer_id = ?", [*moves])
+    run("DELETE FROM membership WHERE customer_id = ?", losers)
+    run(
+        "INSERT INTO membership_mask (customer_id, word, mask) SELECT ?, word, mask FROM membership_mask "
+        "WHERE customer_id = ? ON CONFLICT DO UPDATE SET mask = mask | excluded.mask",
+        [*moves],
+    )
+    run("DELETE FROM membership_mask WHERE customer_id = ?", losers)
 
 
 def unowned(connection: Connection) -> Unowned:

@@ -110,6 +110,8 @@ def test_a_merged_customer_is_followed(rig: Rig, keep_stamps: bool) -> None:
             "INSERT INTO membership_event (segment, customer_id, entered, at, run_id, rule_hash) "
             "VALUES ('s', 1, 1, 1, 1, 'h')"
         )
+        connection.exec_driver_sql("INSERT INTO membership VALUES ('s', 1, 5, 1), ('t', 1, 6, 1), ('t', 2, 7, 1)")
+        connection.exec_driver_sql("INSERT INTO membership_mask VALUES (1, 0, 3), (1, 1, 4), (2, 0, 2)")
     rig.clean()
     merge_one_into_two(rig)
     report = rig.pull()
@@ -118,6 +120,8 @@ def test_a_merged_customer_is_followed(rig: Rig, keep_stamps: bool) -> None:
     assert rig.one("SELECT customer_id FROM carts") == 2
     assert rig.one("SELECT gone_at, merged_into FROM customers WHERE id = 1") == (rig.now, 2)
     assert rig.one("SELECT customer_id FROM membership_event") == 2
+    assert rig.store.query("SELECT * FROM membership ORDER BY segment") == [("s", 2, 5, 1), ("t", 2, 7, 1)]
+    assert rig.store.query("SELECT * FROM membership_mask ORDER BY word") == [(2, 0, 3), (2, 1, 4)]
     assert rig.dirty() == {1, 2}
 
 
