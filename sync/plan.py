@@ -86,8 +86,9 @@ def make_plan(
     truncated. A destination that does not answer is left out and named, one of `silent` (with what it said) is not
     even asked; a refused key stops everything.
     """
-    passes = (*guards.parse_force(force), *guards.parse_force(accept))
-    _check_force(passes, segments)
+    forced = guards.parse_force(force)
+    _check_force(forced, segments)
+    passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
         missing = _missing(conn, segments)
         read_at = {row[0]: row[1] for row in conn.exec_driver_sql("SELECT stream, completed_at FROM stream_state")}
@@ -148,13 +149,13 @@ def _pushed(segments: Sequence[Wish], destination: Destination) -> list[tuple[st
     return [(its.key, its.name) for its in segments if its.push is None or destination.name in its.push]
 
 
-def _check_force(passes: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
+def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
     keys = [its.key for its in segments]
-    for guard, key in passes:
+    for guard, key in forced:
         if key is not None and key not in keys:
             near = get_close_matches(key, keys, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"{guard}:{key}: no segment {key!r}{hint}")
+            raise UsageError(f"--force {guard}:{key}: no segment {key!r}{hint}")
 
 
 def _missing(conn: Connection, segments: Sequence[Wish]) -> dict[str, str]:

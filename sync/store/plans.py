@@ -1,4 +1,4 @@
-"""Plans as they are kept. The ops of the one made last lie in `plan_op`."""
+"""Plans as they are kept. The ops of the one made last lie in `plan_op` until they are queued."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def is_last(conn: Connection, plan_id: str) -> bool:
 
 
 def queued(conn: Connection, plan_id: str) -> None:
-    """Note that this plan's ops are the ones in the outbox."""
+    """Note that this plan's ops have gone from `plan_op` to the outbox."""
+    conn.exec_driver_sql("DELETE FROM plan_op")
     state.set_meta(conn, _QUEUED, plan_id)
+    state.set_meta(conn, _LAST, None)
 
 
 def is_queued(conn: Connection, plan_id: str) -> bool:
