@@ -34,6 +34,7 @@ _BAD_TOKEN = {"errors": "[API] Invalid API key or access token (unrecognized log
 class ShopifySandbox:
     """One shop's API. `protected` False withholds names and addresses (protected customer data of level 2).
 
+    `served` is the version that replies claim: another than was asked for means that ours is retired.
     `scale` makes the bucket and the index run so many times faster. With a `schema`, every distinct document is held
     against it once. `operations` counts requests by operation name, `site.writes` tag mutations, `site.touched` lists
     those that changed something.
@@ -64,6 +65,7 @@ class ShopifySandbox:
         self.site = Site(world, lag=lag / scale, client_id=client_id)
         self.bucket = Bucket(self.clock, maximum=bucket, rate=restore_rate, scale=scale)
         self.operations: Counter[str] = Counter()
+        self.served = API_VERSION
         self.requested_points = 0
         self.actual_points = 0
         self._tokens: dict[str, float | None] = dict.fromkeys(tokens)
@@ -103,7 +105,7 @@ class ShopifySandbox:
         return {
             "content-type": "application/json; charset=utf-8",
             "x-request-id": request_id,
-            "x-shopify-api-version": API_VERSION,
+            "x-shopify-api-version": self.served,
         }
 
     def _route(self, request: Request) -> Reply:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from shopify_sandbox_rig import CUSTOMERS, DAY, NOW, ORDERS, Rig
+
+from connector.shopify.sandbox_search import parse
 
 MIDNIGHT = NOW - NOW % DAY
 
@@ -86,3 +90,35 @@ def test_valid_fields_differ_per_root() -> None:
     answer = rig.ask('{ customersCount(query: "tag:vip") { count } }')
     assert answer["data"]["customersCount"]["count"] == 2
     assert answer["extensions"]["search"][0]["path"] == ["customersCount"]
+
+
+WORDS = st.sampled_from(
+    ["(", ")", "-", "NOT", "OR", "AND", "test:true", "id:7", "id:<9", "nope:1", "x", "'", "tag:'a b'"]
+)
+
+
+@given(st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=8).map(" ".join))
+def test_any_text_is_searched_without_failing(query: str) -> None:
+    """However broken the query, it finds something, nothing, or warns."""
+    search = parse(query, {"id": "id", "test": "bool", "tag": "tag"})
+    values = {"id": 7, "test": "True", "tag": frozenset({"a b"}), "text": "x"}
+    assert search.matches(values) in (True, False)
+    assert all(warning["code"] in ("invalid_field", "invalid_value") for warning in search.warnings)
+
+
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        ("id:7 test:true", True),
+        ("id:7 test:false", False),
+        ("-id:7", False),
+        ("(id:1 OR id:7) tag:'A B'", True),
+        ("NOT (id:1 OR test:false)", True),
+        ("id:1 OR id:2 OR id:7", True),
+        ("id:>=8 OR -test:true", False),
+    ],
+)
+def test_terms_combine(query: str, matches: bool) -> None:
+    """A space is AND and binds closer than OR; NOT and - negate one term or group."""
+    search = parse(query, {"id": "id", "test": "bool", "tag": "tag"})
+    assert search.matches({"id": 7, "test": "True", "tag": frozenset({"a b"}), "text": ""}) is matches
