@@ -62,7 +62,7 @@ def pull(
         stream.name: Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
         for stream in source.streams
     }
-    sweep = Sweep(source, store, intakes, now=now, progress=progress)
+    sweep = Sweep(source, store, intakes, now=now, oldest=shop.oldest_order, progress=progress)
     names = [stream.name for stream in streams if stream.name in SWEPT]
     swept = sweep.run(names, force=full) if names else sweep.report
     with store.read() as connection:

@@ -23,7 +23,8 @@ from sync.store.identity import listed, mark_dirty
 SWEPT = ("customers", "orders")
 """Carts are not swept: platforms purge them by age (Shopify after about three months), and ours are to stay."""
 
-_WEEK = 7 * 86_400
+_DAY = 86_400
+_WEEK = 7 * _DAY
 _PORTION = 250
 
 
@@ -40,16 +41,27 @@ class SweepReport:
 
 
 class Sweep:
-    """Compares ids of the streams given with what the platform has."""
+    """Compares ids of the streams given with what the platform has.
+
+    Orders placed before `oldest` are out of the key's sight, which is no sign that they are gone.
+    """
 
     def __init__(
-        self, source: Source, store: Store, intakes: Mapping[str, Intake], *, now: int, progress: Progress
+        self,
+        source: Source,
+        store: Store,
+        intakes: Mapping[str, Intake],
+        *,
+        now: int,
+        oldest: int | None,
+        progress: Progress,
     ) -> None:
         self.report = SweepReport()
         self._source = source
         self._store = store
         self._intakes = intakes
         self._now = now
+        self._oldest = oldest
         self._progress = progress
 
     def run(self, names: Sequence[str], *, force: bool = False) -> SweepReport:
@@ -67,15 +79,21 @@ class Sweep:
     def _count(self, calls: int) -> None:
         self.report = replace(self.report, calls=self.report.calls + calls)
 
+    def _visible(self, name: str, margin: int = 0) -> str:
+        """The condition for live rows that the key can see."""
+        if name != "orders" or self._oldest is None:
+            return "gone_at IS NULL"
+        return f"gone_at IS NULL AND coalesce(created_at, placed_at) >= {int(self._oldest) + margin}"
+
     def _gap(self, name: str, counts: Mapping[str, int]) -> int | None:
         """How many more records the platform counts than we hold, live or in quarantine."""
         if name not in counts:
             return None
         with self._store.read() as connection:
-            live = connection.exec_driver_sql(f"SELECT count(*) FROM {name} WHERE gone_at IS NULL").scalar_one()
+            live = connection.exec_driver_sql(f"SELECT count(*) FROM {name} WHERE {self._visible(name)}").scalar_one()
             waiting = _numbers(state.kept(connection, name))
             known = connection.exec_driver_sql(
-                f"SELECT count(*) FROM {name} WHERE gone_at IS NULL AND id IN (SELECT value FROM json_each(?))",
+                f"SELECT count(*) FROM {name} WHERE {self._visible(name)} AND id IN (SELECT value FROM json_each(?))",
                 (listed(waiting),),
             ).scalar_one()
         return counts[name] - int(live) - (len(waiting) - int(known))
@@ -128,7 +146,8 @@ class Sweep:
                     "INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)", (listed(portion),)
                 )
             vanished = connection.exec_driver_sql(
-                f"SELECT id FROM {name} WHERE gone_at IS NULL AND id NOT IN (SELECT id FROM listed) ORDER BY id"
+                f"SELECT id FROM {name} WHERE {self._visible(name, _DAY)} AND id NOT IN (SELECT id FROM listed) "
+                "ORDER BY id"
             ).all()
             unseen = connection.exec_driver_sql(
                 f"SELECT id FROM listed WHERE id NOT IN (SELECT id FROM {name} WHERE gone_at IS NULL) ORDER BY id"
@@ -152,17 +171,17 @@ class Sweep:
             self._intakes["orders"].store(connection, mapped)
             self._orders_gone(connection, gone)
 
-    def _orders_gone(self, connection: Connection, gone: Sequence[int]) -> None:
-        if not gone:
-            return
-        people = connection.exec_driver_sql(
-            "SELECT DISTINCT customer_id FROM orders WHERE customer_id IS NOT NULL "
+    def _orders_gone(self, connection: Connection, missing: Sequence[int]) -> None:
+        rows = connection.exec_driver_sql(
+            f"SELECT id, customer_id FROM orders WHERE {self._visible('orders', _DAY)} "
             "AND id IN (SELECT value FROM json_each(?))",
-            (listed(gone),),
+            (listed(missing),),
         ).all()
-        connection.exec_driver_sql("UPDATE orders SET gone_at = ? WHERE id = ?", [(self._now, each) for each in gone])
-        mark_dirty(connection, {row[0] for row in people})
-        self.report = replace(self.report, orders_gone=self.report.orders_gone + len(gone))
+        if rows:
+            gone = [(self._now, row[0]) for row in rows]
+            connection.exec_driver_sql("UPDATE orders SET gone_at = ? WHERE id = ?", gone)
+            mark_dirty(connection, {row[1] for row in rows} - {None})
+        self.report = replace(self.report, orders_gone=self.report.orders_gone + len(rows))
 
     def _customers(self, candidates: Sequence[int]) -> None:
         records = self._read("customers", candidates)

@@ -56,7 +56,7 @@ class FakeSource:
     """Serves `records` by stream, oldest change first, `size` a page; a token is a place in that order.
 
     `die_after` pages the process is killed; `expired` refuses tokens; ids in `unlisted` exist, but no list shows them;
-    ids in `uncounted` are in no count either.
+    ids in `uncounted` are in no count either. Orders before `oldest` are hidden altogether.
     """
 
     platform = "fake"
@@ -70,6 +70,7 @@ class FakeSource:
         self.die_after: int | None = None
         self.expired = False
         self.loops = False
+        self.oldest: int | None = None
         self.unlisted: set[int] = set()
         self.uncounted: set[int] = set()
         self.swept: list[str] = []
@@ -77,7 +78,7 @@ class FakeSource:
         self.served = 0
 
     def shop(self) -> Shop:
-        return Shop(self.shop_id, "Fake", "EUR", self.zone)
+        return Shop(self.shop_id, "Fake", "EUR", self.zone, oldest_order=self.oldest)
 
     def doctor(self) -> list[Finding]:
         return []
@@ -98,8 +99,7 @@ class FakeSource:
 
     def counts(self) -> Mapping[str, int]:
         return {
-            name: sum(each["id"] not in self.uncounted for each in self.records[name])
-            for name in ("customers", "orders")
+            name: sum(each["id"] not in self.uncounted for each in self._seen(name)) for name in ("customers", "orders")
         }
 
     def ids(self, stream: Stream) -> Iterator[Page]:
@@ -107,7 +107,7 @@ class FakeSource:
         yield from self._paged([{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
 
     def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
-        yield Page([each for each in self.records[stream.name] if each["id"] in set(ids)])
+        yield Page([each for each in self._seen(stream.name) if each["id"] in set(ids)])
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
         return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
@@ -124,7 +124,10 @@ class FakeSource:
         self.records[stream] = [each for each in self.records[stream] if each["id"] != number]
 
     def _listed(self, name: str) -> list[dict[str, Any]]:
-        return [each for each in self.records[name] if each["id"] not in self.unlisted]
+        return [each for each in self._seen(name) if each["id"] not in self.unlisted]
+
+    def _seen(self, name: str) -> list[dict[str, Any]]:
+        return [each for each in self.records[name] if each.get("placed_at", NOW) >= (self.oldest or 0)]
 
     def _paged(self, found: list[dict[str, Any]]) -> Iterator[Page]:
         for start in range(0, max(len(found), 1), self.size):

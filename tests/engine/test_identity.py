@@ -236,6 +236,24 @@ def test_a_lasting_difference_is_swept_once(rig: Rig) -> None:
     assert rig.pull().sweep.orders_gone == 1
 
 
+def test_orders_out_of_sight_are_not_gone(rig: Rig) -> None:
+    """Without access to old orders they leave the key's sight with time: they stay, younger ones are still compared."""
+    day = 86_400
+    rig.source = merged(True)
+    rig.source.records["orders"] += [order(16, NOW - 59 * day, 1), order(17, NOW - 58 * day, 3)]
+    rig.source.oldest = NOW - 60 * day
+    rig.pull()
+    rig.now += 10 * day
+    rig.source.oldest += 10 * day
+    rig.source.remove("orders", 15)
+    merge_one_into_two(rig)
+    report = rig.pull()
+    assert (report.sweep.orders_gone, report.sweep.customers_merged) == (1, 1)
+    assert rig.store.query("SELECT id FROM orders WHERE gone_at IS NOT NULL") == [(15,)]
+    assert owner(rig, 16) == 2
+    assert rig.pull().sweep.streams == ()
+
+
 def test_a_record_missed_is_recovered(rig: Rig) -> None:
     """What the platform lists and we do not hold is fetched by its id."""
     rig.source = merged(True)
