@@ -8,6 +8,7 @@
     ├── BadRequest           this request will never be accepted (exit 3; 1 where an owner's setting did it)
     ├── BadReply             the answer cannot be read or cannot be trusted (exit 4)
     └── Unavailable          tries or time used up; running again goes on from there (exit 4)
+        └── TimedOut         the last try got no answer in time
 """
 
 from __future__ import annotations
@@ -67,3 +68,7 @@ class Unavailable(PlatformError):
     """Still failing after all tries."""
 
     exit_code = 4
+
+
+class TimedOut(Unavailable):
+    """No answer came in time, at the last of all tries. Asking for less may help."""

@@ -24,7 +24,7 @@ import orjson
 from connector.auth import Auth, Renewal
 from connector.base import Call, Clock, Ok, Rejected, Reply, RetryAfter, Usage, Verdict, Wire
 from connector.budget import Budget, Budgets
-from connector.errors import AuthError, BadReply, PlatformError, Unavailable, WrongShop
+from connector.errors import AuthError, BadReply, PlatformError, TimedOut, Unavailable, WrongShop
 from connector.retry import Again, Attempts, Policy
 from connector.sandbox.wire import Drop, Request, Simulator
 
@@ -235,7 +235,8 @@ class Client:
             )
         else:
             text = f"{last.reason}; gave up after {tries}, run again to go on"
-        return Unavailable(self.wire.platform, call.operation, text, last.request_id)
+        kind = TimedOut if isinstance(last.__cause__, httpx.ReadTimeout) else Unavailable
+        return kind(self.wire.platform, call.operation, text, last.request_id)
 
     def _sleep(self, seconds: float) -> None:
         with self._counting:
