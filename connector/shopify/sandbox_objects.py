@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -29,10 +30,11 @@ class OrderLine(NamedTuple):
 
 
 class CartLine(NamedTuple):
-    """A line of a checkout."""
+    """A line of a checkout, which has a key and no number: `key` is what follows the type in its id."""
 
     line: Line
     currency: str
+    key: str
 
 
 def gid(kind: str, number: int) -> str:
@@ -63,7 +65,17 @@ def _order_lines(order: Order, arguments: Mapping[str, Any], run: Run) -> Slice:
 
 def _cart_lines(cart: Cart, arguments: Mapping[str, Any], run: Run) -> Slice:
     page = _offset_slice(cart.lines, arguments)
-    return Slice([CartLine(line, cart.currency) for line in page.nodes], page.cursors, page.has_next, page.has_previous)
+    nodes = [
+        CartLine(line, cart.currency, _line_key(cart, line, int(page.cursors(at).removeprefix("place-")) - 1))
+        for at, line in enumerate(page.nodes)
+    ]
+    return Slice(nodes, page.cursors, page.has_next, page.has_previous)
+
+
+def _line_key(cart: Cart, line: Line, index: int) -> str:
+    """As the Admin API shows it: `<hex>?checkout=<token>&index=0&actoken`."""
+    name = blake2b(str(line.number).encode(), digest_size=16).hexdigest()
+    return f"{name}?checkout={cart.guid.replace('-', '')}&index={index}&actoken"
 
 
 def _discounted(view: OrderLine, arguments: Mapping[str, Any], run: Run) -> Money:
@@ -327,7 +339,7 @@ TYPES: dict[str, dict[str, Field]] = {
         "lineItems": F(_cart_lines, "AbandonedCheckoutLineItem", connection=True, args=("first", "after")),
     },
     "AbandonedCheckoutLineItem": {
-        "id": F(lambda v: gid("AbandonedCheckoutLineItem", v.line.number)),
+        "id": F(lambda v: f"gid://shopify/AbandonedCheckoutLineItem/{v.key}"),
         "title": F(lambda v: v.line.product.title),
         "variantTitle": F(lambda v: None),
         "sku": F(lambda v: v.line.product.sku),
