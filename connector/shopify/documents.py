@@ -13,16 +13,20 @@ _SPREAD = re.compile(r"\.\.\.\s*([A-Z]\w*)")
 @cache
 def document(operation: str) -> str:
     """The text to send for an operation: itself, then every fragment that it reaches, once."""
-    folder = files("connector.shopify").joinpath("queries")
-    parts = [folder.joinpath(f"{operation}.graphql").read_text("utf-8")]
-    wanted = _SPREAD.findall(parts[0])
+    return _whole(files("connector.shopify").joinpath("queries", f"{operation}.graphql").read_text("utf-8"))
+
+
+def _whole(text: str) -> str:
+    folder = files("connector.shopify").joinpath("queries", "fragments")
+    parts = [text]
+    wanted = _SPREAD.findall(text)
     taken: set[str] = set()
     while wanted:
         name = wanted.pop(0)
         if name in taken:
             continue
         taken.add(name)
-        text = folder.joinpath("fragments", f"{name}.graphql").read_text("utf-8")
+        text = folder.joinpath(f"{name}.graphql").read_text("utf-8")
         parts.append(text)
         wanted += _SPREAD.findall(text)
     return "\n".join(parts)
@@ -48,3 +52,15 @@ def tags_batch(aliases: Sequence[str]) -> str:
             f"  {alias}: {mutation}(id: ${alias}id, tags: ${alias}) {{ node {{ id }} userErrors {{ field message }} }}"
         )
     return f"mutation TagsBatch({', '.join(variables)}) {{\n" + "\n".join(fields) + "\n}\n"
+
+
+@cache
+def lines_batch(operation: str, kind: str, fragment: str, count: int) -> str:
+    """One query for more lines of `count` records of a type: `o<n>` continues record `$id<n>` behind `$after<n>`."""
+    variables = ["$first: Int!", *(f"$id{n}: ID!, $after{n}: String" for n in range(count))]
+    fields = [
+        f"  o{n}: node(id: $id{n}) {{ ... on {kind} {{ lineItems(first: $first, after: $after{n}) {{ "
+        f"nodes {{ ...{fragment} }} pageInfo {{ hasNextPage endCursor }} }} }} }}"
+        for n in range(count)
+    ]
+    return _whole(f"query {operation}({', '.join(variables)}) {{\n" + "\n".join(fields) + "\n}\n")

@@ -13,7 +13,7 @@ from connector.auth import retry_after
 from connector.base import Call, Ok, Rejected, Reply, RetryAfter, Usage, Verdict
 from connector.errors import AuthError, BadReply, BadRequest, PlatformError, ScopeError, Stopped, Unavailable, WrongShop
 from connector.shopify.limits import limits
-from connector.shopify.wire import BUDGET, Bodies, Costs, code
+from connector.shopify.wire import BUDGET, SHAPES, Bodies, Costs, code, size
 
 PLATFORM = "shopify"
 
@@ -126,7 +126,7 @@ class ShopifyWire:
         if "MAX_COST_EXCEEDED" in codes:
             return self._reject(TooCostly, call, reply, said)
         denied = [error for error in errors if code(error) == "ACCESS_DENIED"]
-        if len(denied) == len(errors) and partial and not _roots_refused(data, denied):
+        if len(denied) == len(errors) and partial and not _records_refused(call, denied):
             return None
         if denied:
             needs = {str((error.get("extensions") or {}).get("requiredAccess") or "") for error in denied} - {""}
@@ -135,18 +135,21 @@ class ShopifyWire:
         return self._reject(BadRequest, call, reply, said)
 
     def _slow(self, call: Call, reply: Reply, said: str) -> Verdict:
-        first = (call.json or {}).get("variables", {}).get("first", 0)
-        if first > limits().pages.smallest:
-            return self._reject(TooSlow, call, reply, f"{said} over a page of {first}")
+        asked = size(call)
+        if asked > limits().pages.smallest:
+            return self._reject(TooSlow, call, reply, f"{said} over a page of {asked}")
         return RetryAfter(retry_after(reply), said)
 
     def _reject(self, kind: Callable[..., PlatformError], call: Call, reply: Reply, text: str) -> Rejected:
         return Rejected(kind(PLATFORM, call.operation, text, self.request_id(reply)))
 
 
-def _roots_refused(data: Any, denied: Sequence[Mapping[str, Any]]) -> bool:
-    """True where whole records are refused: `nodes` of nothing but nulls would read as deleted."""
-    return "nodes" in data and any(len(error.get("path") or ()) <= 2 for error in denied)
+_BY_GID = {operation for shape in SHAPES.values() for operation in (shape.by_ids, shape.lines)} | {"CustomerTagsByIds"}
+
+
+def _records_refused(call: Call, denied: Sequence[Mapping[str, Any]]) -> bool:
+    """True where records asked for by id are refused as a whole: nothing but nulls would read as deleted."""
+    return call.operation in _BY_GID and any(len(error.get("path") or ()) <= 2 for error in denied)
 
 
 def _refill(body: Mapping[str, Any]) -> float | None:

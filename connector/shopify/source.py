@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from connector.base import Call, Cursor, Finding, Page, Record, Shop, Stream
-from connector.errors import BadReply
+from connector.errors import TimedOut
 from connector.shopify import wire
 from connector.shopify.connection import Asked, Connection
 from connector.shopify.doctor import examine
 from connector.shopify.judge import PLATFORM, TooCostly, TooSlow
 from connector.shopify.limits import limits
+from connector.shopify.nested import LongRecords, next_cursor
 from connector.shopify.records import PREPARE
 from mappings.load import MappingError, load
 
@@ -26,8 +28,7 @@ class ShopifySource:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._first = dict.fromkeys(wire.SHAPES, limits().pages.records)
-        self._chunk = limits().pages.ids
+        self._most: dict[str, int] = {}
         self.calls = 0
 
     def shop(self) -> Shop:
@@ -44,18 +45,28 @@ class ShopifySource:
     def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
         """Records changed in [since.high_water - lag, end of now); a page token resumes its own range.
 
-        A row that changes while pages are read moves behind the cursor and comes again.
+        A row that changes while pages are read moves behind the cursor and comes again. Records with more lines than
+        fit in their page come in a later one, so that one request continues many; the token remembers them.
         """
         zone = self._connection.shop().zone if since.high_water is not None else "UTC"
         search = wire.search_since(stream, since.high_water, zone)
         shape = wire.SHAPES[stream.name]
-        for asked, token in self._walk(
-            lambda first, after: wire.page(self._connection.costs, stream.name, first, after, search),
-            stream.name,
+        long = LongRecords(shape.lines)
+        start, owed = wire.untoken(since.page_token)
+        for asked, after in self._walk(
+            shape.page,
             shape.root,
-            since.page_token,
+            lambda after, first: wire.page(self._connection.costs, stream.name, first, after, search),
+            start,
         ):
-            yield self._page(stream, asked, asked.answer.data[shape.root]["nodes"], token)
+            calls, cost = asked.calls, _cost(asked)
+            nodes = {node["id"]: node for node in asked.answer.data[shape.root]["nodes"]}
+            for again, _ in self._by_ids(stream, owed):
+                calls += again.calls
+                cost += _cost(again)
+                nodes |= {node["id"]: node for node in again.answer.data["nodes"] if node}
+            owed = []
+            yield self._page(stream, long, nodes.values(), Page([], after, calls, cost), last=after is None)
 
     def counts(self) -> Mapping[str, int]:
         """Live customers and orders. Checkouts are purged by Shopify after three months: their number says nothing."""
@@ -70,9 +81,9 @@ class ShopifySource:
         if operation is None:
             raise ValueError(f"{stream.name} cannot be swept")
         for asked, token in self._walk(
-            lambda first, after: wire.query(self._connection.costs, operation, first=first, after=after, query=None),
-            stream.name,
+            operation,
             shape.root,
+            lambda after, first: wire.query(self._connection.costs, operation, first=first, after=after, query=None),
             None,
         ):
             nodes = asked.answer.data[shape.root]["nodes"]
@@ -80,18 +91,10 @@ class ShopifySource:
 
     def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
         """These records as they are now, past the search index; ids that are gone are absent."""
-        start = 0
-        while start < len(ids):
-            chunk = ids[start : start + self._chunk]
-            try:
-                asked = self._ask(wire.by_ids(self._connection.costs, stream.name, chunk))
-            except TooCostly:
-                if self._chunk == 1:
-                    raise
-                self._chunk //= 2
-                continue
-            start += len(chunk)
-            yield self._page(stream, asked, [node for node in asked.answer.data["nodes"] if node], None)
+        long = LongRecords(wire.SHAPES[stream.name].lines)
+        for asked, left in self._by_ids(stream, ids):
+            nodes = [node for node in asked.answer.data["nodes"] if node]
+            yield self._page(stream, long, nodes, Page([], None, asked.calls, _cost(asked)), last=not left)
 
     def to_rows(self, stream: Stream) -> ToRows:
         """The mapping of one record; raises MappingError."""
@@ -112,73 +115,87 @@ class ShopifySource:
         return load(PLATFORM).columns(stream.name)
 
     def _ask(self, call: Call) -> Asked:
-        asked = self._connection.ask(call)
-        self.calls += asked.calls
-        return asked
+        before = self._connection.client.calls
+        try:
+            return self._connection.ask(call)
+        finally:
+            self.calls += self._connection.client.calls - before
 
-    def _walk(
-        self, build: Callable[[int, str | None], Call], stream: str, root: str, after: str | None
-    ) -> Iterator[tuple[Asked, str | None]]:
-        """Every page of a connection with the token of the next."""
-        seen = {after}
-        while True:
-            asked = self._fitting(build, stream, after)
-            info = asked.answer.data[root]["pageInfo"]
-            token = info["endCursor"] if info["hasNextPage"] else None
-            if info["hasNextPage"] and (token is None or token in seen):
-                raise BadReply(PLATFORM, build(1, after).operation, f"loop detected in paging: {token!r} comes again")
-            yield asked, token
-            if token is None:
-                return
-            seen.add(token)
-            after = token
+    def _fitting(self, operation: str, most: int, build: Callable[[int], Call]) -> tuple[Asked, int]:
+        """The answer to a request for `most`, halved as often as it takes, and for how many it was.
 
-    def _fitting(self, build: Callable[[int, str | None], Call], stream: str, after: str | None) -> Asked:
-        """The page, in half the size as often as it takes; too many points stay too many, a slow answer may not."""
-        first = self._first[stream]
+        Too many points stay too many. A slow answer may not stay slow; one that never came took all tries, so that
+        after another such the platform is given up.
+        """
+        before, patience = self.calls, 1
+        size = min(most, self._most.get(operation, most))
         while True:
             try:
-                return self._ask(build(first, after))
-            except (TooCostly, TooSlow) as error:
-                if first <= limits().pages.smallest:
+                return Asked(self._ask(build(size)).answer, self.calls - before), size
+            except (TooCostly, TooSlow, TimedOut) as error:
+                patience -= isinstance(error, TimedOut)
+                if size <= limits().pages.smallest or patience < 0:
                     raise
-                first = max(first // 2, limits().pages.smallest)
-                if isinstance(error, TooCostly):
-                    self._first[stream] = first
+                size = max(size // 2, limits().pages.smallest)
+                if not isinstance(error, TooSlow):
+                    self._most[operation] = size
 
-    def _page(self, stream: Stream, asked: Asked, nodes: Sequence[dict[str, Any]], token: str | None) -> Page:
-        calls, cost, records = asked.calls, _cost(asked), []
-        for node in nodes:
-            whole, more_calls, more_cost = self._with_all_lines(stream.name, node)
-            calls += more_calls
-            cost += more_cost
-            if whole is not None:
-                records.append(whole)
-        return Page(records, token, calls, cost)
-
-    def _with_all_lines(self, stream: str, node: dict[str, Any]) -> tuple[dict[str, Any] | None, int, float]:
-        """The record with its lines read to the end; None where it was deleted meanwhile."""
-        shape = wire.SHAPES[stream]
-        lines = node.get("lineItems")
-        if shape.lines is None or not lines or not lines["pageInfo"]["hasNextPage"]:
-            return node, 0, 0.0
-        calls, cost = 0, 0.0
-        nodes, info, seen = list(lines["nodes"]), lines["pageInfo"], set()
-        while info["hasNextPage"]:
-            after = info["endCursor"]
-            if after is None or after in seen:
-                raise BadReply(PLATFORM, shape.lines, f"loop detected in paging: {after!r} comes again")
+    def _walk(
+        self, operation: str, root: str, build: Callable[[str | None, int], Call], after: str | None
+    ) -> Iterator[tuple[Asked, str | None]]:
+        """Every page of a connection with the cursor of the next."""
+        seen = {after}
+        while True:
+            asked, _ = self._fitting(operation, limits().pages.records, partial(build, after))
+            after = next_cursor(operation, asked.answer.data[root]["pageInfo"], seen)
+            yield asked, after
+            if after is None:
+                return
             seen.add(after)
-            first = limits().pages.lines
-            asked = self._ask(wire.query(self._connection.costs, shape.lines, id=node["id"], first=first, after=after))
+
+    def _by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[tuple[Asked, int]]:
+        """These records in as few answers as will do, each with the number of records still to be asked for."""
+        while ids:
+            build = partial(_first_by_ids, self._connection.costs, stream.name, ids)
+            asked, count = self._fitting(wire.SHAPES[stream.name].by_ids, min(len(ids), limits().pages.ids), build)
+            ids = ids[count:]
+            yield asked, len(ids)
+
+    def _page(
+        self, stream: Stream, long: LongRecords, nodes: Iterable[dict[str, Any]], page: Page, *, last: bool
+    ) -> Page:
+        """The page with the records that are whole: those read so, and those completed as they fill a request."""
+        records, calls, cost = long.sift(nodes), page.calls, page.cost
+        while len(long) and (last or len(long) >= self._together(stream)):
+            asked, finished = self._more_lines(stream, long)
+            records += finished
             calls += asked.calls
             cost += _cost(asked)
-            parent = asked.answer.data[shape.lines_root]
-            if parent is None:
-                return None, calls, cost
-            nodes += parent["lineItems"]["nodes"]
-            info = parent["lineItems"]["pageInfo"]
-        return {**node, "lineItems": {"nodes": nodes}}, calls, cost
+        return Page(records, wire.token(page.next_token, long.numbers()), calls, cost)
+
+    def _together(self, stream: Stream) -> int:
+        """How many records one request can continue."""
+        operation, lines = wire.SHAPES[stream.name].lines, limits().pages.lines
+        points = min(limits().points.query, self._connection.bucket.maximum)
+        fits = int(points / self._connection.costs.of(operation, lines))
+        return max(1, min(fits, self._most.get(operation, fits * lines) // lines))
+
+    def _more_lines(self, stream: Stream, long: LongRecords) -> tuple[Asked, list[Record]]:
+        """Continue as many records as go together: if need be fewer, and of the last one by fewer lines."""
+        lines = limits().pages.lines
+        behind = long.behind(self._together(stream))
+        asked, size = self._fitting(
+            wire.SHAPES[stream.name].lines,
+            len(behind) * lines,
+            lambda size: wire.more_lines(
+                self._connection.costs, stream.name, behind[: max(1, size // lines)], min(lines, size)
+            ),
+        )
+        return asked, long.extend(behind[: max(1, size // lines)], asked.answer.data)
+
+
+def _first_by_ids(costs: wire.Costs, stream: str, ids: Sequence[int], count: int) -> Call:
+    return wire.by_ids(costs, stream, ids[:count])
 
 
 def _cost(asked: Asked) -> float:

@@ -27,9 +27,9 @@ from graphql import (
 )
 from graphql.validation import NoDeprecatedCustomRule
 
-from connector.shopify.documents import document, operations, tags_batch
+from connector.shopify.documents import document, lines_batch, operations, tags_batch
 from connector.shopify.limits import limits
-from connector.shopify.wire import Costs
+from connector.shopify.wire import SHAPES, Costs, Shape
 
 SPEC = Path(__file__).parent.parent / "specs" / "shopify_admin_2026-10.graphql"
 FREE = {"PageInfo", "MoneyBag", "MoneyV2", "MailingAddress"}
@@ -54,6 +54,16 @@ def test_document_is_valid(operation: str, schema: GraphQLSchema) -> None:
 def test_tag_mutation_is_valid(aliases: list[str], schema: GraphQLSchema) -> None:
     """The generated mutation is valid for any mixture of additions and removals."""
     assert validate(schema, parse(tags_batch(aliases)), RULES) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES.values() if shape.lines], ids=lambda shape: shape.lines)
+def test_lines_query_is_valid(shape: Shape, count: int, schema: GraphQLSchema) -> None:
+    """The generated query is valid for any number of records, and costs so many times what one does."""
+    tree = parse(lines_batch(shape.lines, shape.gid, shape.line, count))
+    assert validate(schema, tree, RULES) == []
+    guess = Costs().of(shape.lines, 250, parts=count)
+    assert guess == Priced(schema, tree.definitions, {"first": 250}).operation()
 
 
 def test_deprecated_field_is_noticed(schema: GraphQLSchema) -> None:

@@ -113,7 +113,7 @@ def test_every_record_maps() -> None:
     shop.world.place_order(shop.people[0], lines, codes=["TEN"], order_off=100)
     shop.world.place_order(None, [(shop.tea, 2)], email="Guest@Example.com")
     shop.world.abandon_cart(shop.people[1], lines)
-    long, guest = shop.rows(ORDERS)
+    guest, long = shop.rows(ORDERS)
     (cart,) = shop.rows(CARTS)
     assert [len(long["order_lines"]), len(guest["order_lines"]), len(cart["cart_lines"])] == [620, 1, 620]
     at = shop.source.columns(CARTS)["cart_lines"].index("id")
@@ -124,7 +124,7 @@ def test_every_record_maps() -> None:
     assert order["total"] == order["gross"] - order["discount"]
     assert guest["orders"][0][columns.index("email_key")] == "guest@example.com"
     assert len(shop.rows(CUSTOMERS)) == 2
-    for operation in ("OrderLineItemsPage", "AbandonedCheckoutLineItemsPage"):
+    for operation in ("OrderLinesBatch", "CheckoutLinesBatch"):
         assert shop.sandbox.operations[operation] == 2
 
 

@@ -170,6 +170,21 @@ def test_refused_records_do_not_read_as_deleted() -> None:
     assert isinstance(verdict.error, ScopeError)
 
 
+@pytest.mark.parametrize("path", [["o1"], ["o1", "lineItems"]])
+def test_refused_lines_do_not_read_as_deleted(path: list[str]) -> None:
+    """Lines that may not be read are a missing scope; a product that may not be read is a hole."""
+    call = wire.more_lines(
+        wire.Costs(), "orders", [("gid://shopify/Order/1", "a"), ("gid://shopify/Order/2", "b")], 250
+    )
+    data = {"o0": {"lineItems": {"nodes": [], "pageInfo": {"hasNextPage": False}}}, "o1": None}
+    verdict = judge(reply({"data": data, "errors": [error("ACCESS_DENIED", "Access denied.", path=path)]}), call)
+    assert isinstance(verdict, Rejected)
+    assert isinstance(verdict.error, ScopeError)
+    hole = [error("ACCESS_DENIED", path=[f"o{n}", "lineItems", "nodes", 0, "product"]) for n in (0, 1)]
+    assert judge(reply({"data": data, "errors": hole}), call) == Ok()
+    assert wire.answer({"data": data, "errors": hole}).denied == ("node.lineItems.nodes.product",)
+
+
 def test_one_refused_count_leaves_the_other() -> None:
     """A root that is refused does not take the others with it."""
     denied = error("ACCESS_DENIED", "Access denied for ordersCount field.", path=["ordersCount"])
@@ -185,6 +200,11 @@ def test_slow_page_is_made_smaller(answer: Reply) -> None:
     assert isinstance(verdict.error, TooSlow)
     assert isinstance(judge(answer, page_call(limits().pages.smallest)), RetryAfter)
     assert isinstance(judge(answer, wire.query(wire.Costs(), "ShopInfo")), RetryAfter)
+    for ids, kind in ((range(11), Rejected), (range(10), RetryAfter)):
+        assert isinstance(judge(answer, wire.by_ids(wire.Costs(), "orders", ids)), kind)
+    one = [("gid://shopify/Order/1", "c")]
+    for first, kind in ((250, Rejected), (10, RetryAfter)):
+        assert isinstance(judge(answer, wire.more_lines(wire.Costs(), "orders", one, first)), kind)
 
 
 def test_partly_failed_mutation_is_resolved_per_alias() -> None:
@@ -208,6 +228,25 @@ def test_usage_is_the_servers() -> None:
     throttled = reply({"errors": [error("THROTTLED")], "extensions": cost(455, None)})
     assert subject.usage(call, throttled) == Usage("", 20, 2000, 100, 0)
     assert subject.usage(call, reply(b"<html>", 502)) is None
+
+
+def test_batches_learn_what_a_part_costs() -> None:
+    """What two parts cost tells what forty do."""
+    costs = wire.Costs()
+    behind = [(f"gid://shopify/Order/{n}", "c") for n in range(40)]
+    two = wire.more_lines(costs, "orders", behind[:2], 250)
+    assert two.cost == 72
+    ShopifyWire(costs).usage(two, reply({"data": {}, "extensions": cost(50, 9)}))
+    assert wire.more_lines(costs, "orders", behind, 250).cost == 1000
+
+
+@given(
+    st.none() | st.text(alphabet="abc=,1 ", min_size=1).filter(lambda text: not text[0].isdigit()),
+    st.lists(st.integers(1, 2**40), max_size=4),
+)
+def test_token_holds_cursor_and_debts(cursor: str | None, owed: list[int]) -> None:
+    """What goes in comes out; without a cursor all is read."""
+    assert wire.untoken(wire.token(cursor, owed)) == (cursor, owed if cursor else [])
 
 
 def test_call_names_its_operation() -> None:
