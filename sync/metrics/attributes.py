@@ -5,6 +5,7 @@ At an earlier instant (`sync.metrics.rewind`) the same names stand for temporary
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,6 +28,14 @@ WITHOUT_HISTORY = tuple(one.name for one in load_vocabulary().attributes.values(
 def base() -> FromClause:
     """Customers beside their metrics. Restrict it with `live()`."""
     return customers.outerjoin(customer_metrics, customer_metrics.c.customer_id == customers.c.id)
+
+
+def people(names: Sequence[str], *, now: int) -> Select[Any]:
+    """(customer_id, one value for each scalar attribute named) of all who are there, in the order of their ids."""
+    values = (expression(name, now=now).label(name) for name in names)
+    return (
+        select(customers.c.id.label("customer_id"), *values).select_from(base()).where(live()).order_by(customers.c.id)
+    )
 
 
 def is_available(name: str) -> bool:

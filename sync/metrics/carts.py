@@ -33,6 +33,7 @@ def carts_family(scope: Scope, now: int, settings: MetricSettings, order_totals:
         .where(scope.covers(cart.customer_id), cart.completed_at.is_(None), cart.gone_at.is_(None))
         .group_by(cart.customer_id)
         .cte("cart_totals")
+        .prefix_with("MATERIALIZED")
     )
     names = ("open_carts", "open_cart_value", "abandoned_checkout_date", "open_carts_last_30d")
     columns = {name: open_carts.c[name] for name in (*names, "open_carts_without_later_order")}

@@ -92,13 +92,15 @@ def _values(
 
 
 def _order_value(connection: Connection, settings: MetricSettings) -> int | None:
-    """At one percent of the orders' number this is the dearest figure, and the only one that reads facts."""
+    """The only figure that reads facts: a walk along the index of order values, as far as the place."""
+    number = _one(connection, select(func.coalesce(func.sum(customer_metrics.c.money_orders), 0)))
+    if not number:
+        return None
     someone = orders.c.customer_id.is_not(None)
     gone = select(customers.c.id).where(~live())
     which = and_(someone, counted(settings), has_money(settings), orders.c.customer_id.not_in(gone))
-    number = _one(connection, select(func.count()).select_from(orders).where(which))
-    rank = place(4, 5, number)
-    return _values(connection, orders.c.total, which, [rank]).get(rank)
+    by_value = select(orders.c.total).where(which).order_by(orders.c.total)
+    return _one(connection, by_value.offset(place(4, 5, number) - 1).limit(1))
 
 
 def _store_gap(connection: Connection) -> tuple[int, float]:

@@ -30,6 +30,7 @@ def steps(scope: Scope, settings: MetricSettings) -> CTE:
         )
         .where(scope.covers(o.customer_id), counted(settings))
         .cte("steps")
+        .prefix_with("MATERIALIZED")
     )
 
 
@@ -83,6 +84,7 @@ def _chain(step: CTE) -> CTE:
         )
         .group_by(s.customer_id)
         .cte("chain")
+        .prefix_with("MATERIALIZED")
     )
 
 
@@ -103,7 +105,13 @@ def _order_medians(step: CTE, order_totals: CTE) -> CTE:
     r = ranked.c
     median = (func.min(r.gap) + func.max(r.gap)) / (2.0 * DAY)
     middle = r.place.in_(((r.gaps + 1) // 2, r.gaps // 2 + 1))
-    return select(r.customer_id, median.label("median")).where(middle).group_by(r.customer_id).cte("order_medians")
+    return (
+        select(r.customer_id, median.label("median"))
+        .where(middle)
+        .group_by(r.customer_id)
+        .cte("order_medians")
+        .prefix_with("MATERIALIZED")
+    )
 
 
 def _day_medians(scope: Scope, chain: CTE) -> CTE:
@@ -123,6 +131,7 @@ def _day_medians(scope: Scope, chain: CTE) -> CTE:
         )
         .group_by(rows.customer_id)
         .cte("day_medians")
+        .prefix_with("MATERIALIZED")
     )
 
 

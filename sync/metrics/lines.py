@@ -80,7 +80,7 @@ def _top(scope: Scope, settings: MetricSettings, entry: ColumnElement[Any]) -> C
     # One row each already: the grouping tells SQLite so. Without it the join reads all of them for every customer.
     return (
         select(ranked.customer_id, func.min(ranked.entry).label("entry"), func.min(ranked.value).label("value"))
-        .where(ranked.place == 1)
+        .where(ranked.place < 2)
         .group_by(ranked.customer_id)
         .cte(f"top_{name}")
         .prefix_with("MATERIALIZED")

@@ -60,6 +60,7 @@ def totals(scope: Scope, now: int, settings: MetricSettings) -> CTE:
         .where(scope.covers(o.customer_id), counted(settings))
         .group_by(o.customer_id)
         .cte("order_totals")
+        .prefix_with("MATERIALIZED")
     )
 
 

@@ -77,14 +77,14 @@ def refresh(
         with store.begin() as connection:
             upto = _end_of_range(connection, key, after)
             last = upto is None
-            recomputed += recompute(connection, Scope(after, upto, dirty=not everything), now, settings)
+            recomputed += recompute(
+                connection, Scope(after, upto, dirty=not everything), now, settings, recount=last and everything
+            )
         after = upto
         progress.update("metrics", min(recomputed, total), total)
     with store.begin() as connection:
-        if everything:
-            _recount_gaps(connection)
         figures, moved = derive_store(connection, now, settings)
-        _assert_staged(connection)
+        assert_staged(connection)
         if everything:
             _set(connection, _SIGNATURE, signature)
     return MetricsReport(
@@ -92,8 +92,13 @@ def refresh(
     )
 
 
-def recompute(connection: Connection, scope: Scope, now: int, settings: MetricSettings) -> int:
-    """The personal layer of a scope, and its part in the store's gaps. Returns how many people it holds."""
+def recompute(
+    connection: Connection, scope: Scope, now: int, settings: MetricSettings, *, recount: bool = False
+) -> int:
+    """The personal layer of a scope. Returns how many people it holds.
+
+    The store's counts of gaps follow a dirty scope by difference; `recount` counts them all anew.
+    """
     dialect = connection.dialect.name
     gaps = scope.covers(customer_gaps.c.customer_id)
     if scope.dirty:
@@ -105,6 +110,9 @@ def recompute(connection: Connection, scope: Scope, now: int, settings: MetricSe
     if scope.dirty:
         connection.execute(count_gaps(dialect, gaps, 1))
         connection.execute(delete(store_gaps).where(store_gaps.c.times == 0))
+    if recount:
+        connection.execute(delete(store_gaps))
+        connection.execute(count_gaps(dialect, true(), 1))
     connection.execute(delete(dirty).where(scope.covers(dirty.c.customer_id)))
     return written
 
@@ -114,6 +122,15 @@ def derive_store(connection: Connection, now: int, settings: MetricSettings) -> 
     figures = measure(connection, now, settings)
     keep(connection, figures)
     return figures, rows_written(connection, connection.execute(write_store(figures, now)))
+
+
+def assert_staged(connection: Connection) -> None:
+    """Everybody who is there is in a stage. Raises `StageError`."""
+    beside = customers.outerjoin(customer_metrics, customer_metrics.c.customer_id == customers.c.id)
+    lost = select(func.count()).select_from(beside).where(live(), customer_metrics.c.lifecycle_stage.is_(None))
+    number = connection.execute(lost).scalar_one()
+    if number:
+        raise StageError(f"{number} customers are in no stage of the lifecycle")
 
 
 def excluded_counts(connection: Connection, settings: MetricSettings) -> dict[str, int]:
@@ -162,19 +179,6 @@ def _end_of_range(connection: Connection, key: ColumnElement[int], after: int | 
     ids = select(key).order_by(key).offset(RANGE - 1).limit(2)
     found = connection.execute(ids if after is None else ids.where(key > after)).scalars().all()
     return found[0] if len(found) == 2 else None
-
-
-def _recount_gaps(connection: Connection) -> None:
-    connection.execute(delete(store_gaps))
-    connection.execute(count_gaps(connection.dialect.name, true(), 1))
-
-
-def _assert_staged(connection: Connection) -> None:
-    beside = customers.outerjoin(customer_metrics, customer_metrics.c.customer_id == customers.c.id)
-    lost = select(func.count()).select_from(beside).where(live(), customer_metrics.c.lifecycle_stage.is_(None))
-    number = connection.execute(lost).scalar_one()
-    if number:
-        raise StageError(f"{number} customers are in no stage of the lifecycle")
 
 
 def _signature(settings: MetricSettings) -> str:

@@ -391,14 +391,29 @@ class Meta(SQLModel, table=True):
     value: str
 
 
+def _covering(name: str, table: str, columns: tuple[str, ...]) -> Index:
+    return Index(name, *(SQLModel.metadata.tables[table].c[column] for column in columns))
+
+
+_ORDER_FACTS = (
+    "customer_id", "placed_at", "id", "local_day", "local_month", "test", "cancelled_at", "status", "gone_at",
+    "currency", "gross", "discount", "total", "refunded", "coupon",
+)  # fmt: skip
+_VALUE_FACTS = ("total", "currency", "customer_id", "placed_at", "test", "cancelled_at", "status", "gone_at")
+_LINE_FACTS = ("customer_id", "category", "brand", "product_id", "order_id", "quantity", "net")
+_CART_FACTS = ("customer_id", "created_at", "completed_at", "gone_at", "currency", "total")
+# All that the metrics read of a customer lies in the index, in the order in which they group and rank it: a full
+# derivation takes a third of the time it takes with indexes that lead to the rows.
+
 FACT_INDEXES = (
     Index("ix_customers_email", Customer.__table__.c.email_key),  # type: ignore[attr-defined]
-    Index("ix_orders_customer", Order.__table__.c.customer_id, Order.__table__.c.placed_at),  # type: ignore[attr-defined]
+    _covering("ix_orders_customer", "orders", _ORDER_FACTS),
+    _covering("ix_orders_value", "orders", _VALUE_FACTS),
     Index("ix_orders_email", Order.__table__.c.email_key),  # type: ignore[attr-defined]
     Index("ix_orders_placed", Order.__table__.c.placed_at, Order.__table__.c.customer_id),  # type: ignore[attr-defined]
-    Index("ix_lines_customer", OrderLine.__table__.c.customer_id, OrderLine.__table__.c.category),  # type: ignore[attr-defined]
+    _covering("ix_lines_customer", "order_lines", _LINE_FACTS),
     Index("ix_refunds_customer", Refund.__table__.c.customer_id),  # type: ignore[attr-defined]
-    Index("ix_carts_customer", Cart.__table__.c.customer_id, Cart.__table__.c.created_at),  # type: ignore[attr-defined]
+    _covering("ix_carts_customer", "carts", _CART_FACTS),
     Index("ix_carts_email", Cart.__table__.c.email_key),  # type: ignore[attr-defined]
     Index("ix_cart_lines_customer", CartLine.__table__.c.customer_id),  # type: ignore[attr-defined]
 )
