@@ -15,6 +15,8 @@ GROUPS = {
     "ingest": "targets 2 and 5: pages into SQLite, and the same pages again",
     "derive": "targets 6, 7 and 9: metrics from facts: all, a few, and those whose windows move",
     "rules": "target 8: thirty rules and their changes",
+    "memory": "target 11: the largest resident size while pages come in",
+    "push": "target 13: requests that a difference takes",
     "startup": "target 12: `regulars --help`",
 }
 

@@ -17,8 +17,8 @@ from sync.store.migrations import build_indexes
 NOW = 1_795_219_200
 DAY = 86_400
 YEARS = 3
-ORDERS_EACH = 5
-LINES_EACH = 2.4
+TAIL, MOST = 1.05, 150
+"""Orders of one person follow a power law: five on average, one for half of all people, 150 at most."""
 PRODUCTS = 3_000
 CATEGORIES = tuple(f"Category {number}" for number in range(40))
 SETTINGS = MetricSettings(ZoneInfo("UTC"), "EUR")
@@ -40,7 +40,7 @@ def shop(bench: Bench) -> Store:
 
 
 def fill(connection: Connection, people: int) -> None:
-    """`people` customers, five times as many orders, with their lines and some carts."""
+    """`people` customers, about five times as many orders, with 2.4 lines each, and some carts."""
     rng = Random(5)
     _insert(connection, "customers", "id, created_at, updated_at, email, email_key, country, email_status",
             _customers(people, rng))  # fmt: skip
@@ -64,10 +64,10 @@ def _customers(people: int, rng: Random) -> Iterator[tuple[Any, ...]]:
 
 
 def _orders(people: int, rng: Random) -> Iterator[tuple[Any, ...]]:
-    total = people * ORDERS_EACH
-    for number in range(1, total + 1):
-        owner = 1 + int(people * rng.random() ** 3)
-        placed = NOW - YEARS * 365 * DAY + int(YEARS * 365 * DAY * number / total)
+    owners = [owner for owner in range(1, people + 1) for _ in range(min(MOST, int(rng.paretovariate(TAIL))))]
+    rng.shuffle(owners)
+    for number, owner in enumerate(owners, start=1):
+        placed = NOW - YEARS * 365 * DAY + YEARS * 365 * DAY * number // len(owners)
         day = placed // DAY
         year, month = divmod(int(day / 30.4368), 12)
         gross = 500 + int(rng.expovariate(1 / 5000))
@@ -82,7 +82,7 @@ def _orders(people: int, rng: Random) -> Iterator[tuple[Any, ...]]:
 def _lines(orders: Sequence[tuple[Any, ...]], rng: Random) -> Iterator[tuple[Any, ...]]:
     line = 0
     for order in orders:
-        for _ in range(min(8, 1 + int(rng.expovariate(1 / (LINES_EACH - 0.9))))):
+        for _ in range(min(8, 1 + int(rng.expovariate(0.52)))):
             line += 1
             product = int(PRODUCTS * rng.random() ** 2)
             price = 300 + product
