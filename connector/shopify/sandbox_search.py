@@ -85,7 +85,8 @@ class _Parser:
         token = self.tokens[self.at]
         self.at += 1
         if token["minus"] or token["term"] == "NOT":
-            if self.peek() is None:
+            following = self.peek()
+            if following is None or following["close"]:
                 return None
             self.mixed = True
             inner = self.factor()

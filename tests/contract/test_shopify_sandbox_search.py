@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shopify_sandbox_rig import CUSTOMERS, DAY, NOW, ORDERS, Rig
 
@@ -97,6 +97,7 @@ WORDS = st.sampled_from(
 )
 
 
+@example("NOT )")
 @given(st.lists(st.one_of(WORDS, st.text(max_size=4)), max_size=8).map(" ".join))
 def test_any_text_is_searched_without_failing(query: str) -> None:
     """However broken the query, it finds something, nothing, or warns."""
