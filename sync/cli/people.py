@@ -4,39 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sync.cli.output import note, show, show_json
 from sync.cli.segments import find, people_of
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.errors import UsageError
+from sync.export import Format, export_customers
 from sync.segments.explain import Clause, Explanation, explain
 
 _SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
 def run_export(
-    *, config: Path | None, format_: str, segment: str | None, output: Path | None, as_of: str | None
+    *, config: Path | None, format_: Format, segment: str | None, output: Path | None, as_of: str | None
 ) -> None:
     """Every metric of everybody, or of one segment's members; a file is private and appears whole or not at all."""
-    from sync.export import export_customers
-
     instant = as_of_instant(as_of)
     with workspace(config, online=False) as work, offline_view(work, instant) as view:
         ids = None if segment is None else people_of(work, find(work, segment), view, instant)
-        currency = view.settings.currency
-        if output is None:
-            export_customers(view.connection, sys.stdout, format=format_, now=view.now, currency=currency, ids=ids)
-            return
-        partial = output.with_name(output.name + ".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            count = export_customers(view.connection, file, format=format_, now=view.now, currency=currency, ids=ids)
-        partial.replace(output)
-    note(f"{count:,} customers written to {output}")
+        with _private(output) as file:
+            count = export_customers(
+                view.connection, file, format=format_, now=view.now, currency=view.settings.currency, ids=ids
+            )
+    if output is not None:
+        note(f"{count:,} customers written to {output}")
+
+
+@contextmanager
+def _private(output: Path | None) -> Iterator[IO[str]]:
+    """stdout, or a file that is readable by its owner alone and takes its name when it is whole."""
+    if output is None:
+        yield sys.stdout
+        return
+    partial = output.with_name(output.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        yield file
+    partial.replace(output)
 
 
 def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as_of: str | None) -> None:

@@ -15,7 +15,7 @@ from sync.cli.output import note, progress
 from sync.clock import SystemClock
 from sync.config import Project, load_project, require_secrets
 from sync.errors import UsageError
-from sync.metrics import MetricSettings
+from sync.metrics import MetricSettings, as_of
 from sync.runs import Workspace, metric_settings, sources_read
 from sync.segments.catalogue import load
 from sync.store.engine import Connection, open_store
@@ -94,8 +94,6 @@ def offline_view(work: Workspace, instant: int | None) -> Iterator[View]:
         read = sources_read(connection)
         now = int(work.clock.now())
         if instant is not None:
-            from sync.metrics import as_of
-
             now = instant
             unrewound = as_of(connection, now=now, settings=settings)
             note(f"as of {_iso(now)}: {', '.join(unrewound)} have no history and are as last read")
