@@ -93,10 +93,11 @@ def moment(now: int, settings: MetricSettings, segments: Mapping[str, Rule] | No
 
 
 def prepare(conn: Connection) -> None:
-    """Give an SQLite connection the one function it lacks."""
+    """Give an SQLite connection the one function it lacks; once, for it cannot be replaced while statements run."""
     driver = conn.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
+    if isinstance(driver, sqlite3.Connection) and "regulars_fold" not in conn.info:
         driver.create_function("regulars_fold", 1, _fold, deterministic=True)
+        conn.info["regulars_fold"] = True
 
 
 def _fold(text: object) -> str | None:

@@ -1,0 +1,577 @@
+"""Conditions and customers made by Hypothesis, and a second reading of the language in plain Python.
+
+The evaluator shares nothing with the compiler but the tree: three-valued logic by hand, days by comparing calendar
+dates, numbers as fractions. Money is in halves and instants in steps of 45 minutes, so that binary fractions are exact.
+"""
+
+from __future__ import annotations
+
+import calendar
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+from sqlalchemy import Connection, insert
+
+from sync.metrics.counting import MetricSettings
+from sync.metrics.table import ZEROES, customer_metrics, store_figures
+from sync.segments import tree as t
+from sync.store.tables import SQLModel
+
+STEP = 2700
+DAY = 86400
+ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "America/New_York")
+TEXTS = ("Tea", "tea", "O'Brien", "Ärger", "")
+CODES = ("WELCOME", "welcome", "X''1")
+STATUSES = ("SUBSCRIBED", "UNSUBSCRIBED", "PENDING")
+TABLES = (
+    "customers",
+    "customer_metrics",
+    "customer_tags",
+    "orders",
+    "order_codes",
+    "order_lines",
+    "carts",
+    "store_figures",
+    "membership",
+    "membership_event",
+    "membership_mask",
+    "segment_state",
+)
+
+
+@dataclass
+class Order:
+    placed: int
+    total: int
+    discount: int
+    channel: str | None
+    codes: list[str]
+    counts: bool
+    currency: str
+    lines: list[dict[str, Any]]
+
+
+@dataclass
+class Cart:
+    created: int
+    total: int
+    open: bool
+
+
+@dataclass
+class Person:
+    values: dict[str, Any]
+    tags: list[str]
+    orders: list[Order]
+    carts: list[Cart]
+
+
+@dataclass
+class World:
+    now: int
+    zone: ZoneInfo
+    people: list[Person]
+    figures: dict[str, float]
+    segments: dict[str, t.Condition] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> MetricSettings:
+        return MetricSettings(zone=self.zone, currency="EUR")
+
+
+# Customers
+
+
+def _ago(now: int) -> st.SearchStrategy[int]:
+    return st.integers(0, 3000).map(lambda steps: now - steps * STEP)
+
+
+def _orders(now: int) -> st.SearchStrategy[Order]:
+    line = st.fixed_dictionaries(
+        {
+            "product": st.integers(1, 4),
+            "category": st.sampled_from((*TEXTS, None)),
+            "quantity": st.integers(1, 3),
+            "net": st.integers(0, 6).map(lambda halves: halves * 50),
+        }
+    )
+    return st.builds(
+        Order,
+        placed=_ago(now),
+        total=st.integers(0, 8).map(lambda halves: halves * 50),
+        discount=st.sampled_from((0, 0, 50)),
+        channel=st.sampled_from(("web", "pos", None)),
+        codes=st.lists(st.sampled_from(CODES), max_size=2, unique=True),
+        counts=st.sampled_from((True, True, True, False)),
+        currency=st.sampled_from(("EUR", "EUR", "EUR", "USD")),
+        lines=st.lists(line, max_size=2),
+    )
+
+
+def _values(now: int) -> st.SearchStrategy[dict[str, Any]]:
+    halves = st.integers(0, 8).map(lambda number: number * 50)
+    return st.fixed_dictionaries(
+        {
+            "number_of_orders": st.integers(0, 4),
+            "orders_last_30d": st.integers(0, 2),
+            "amount_spent": halves,
+            "average_order_value": st.none() | halves.map(float),
+            "discount_share": st.none() | st.sampled_from((0.0, 0.25, 0.5, 1.0)),
+            "first_order_date": st.none() | _ago(now),
+            "last_order_date": st.none() | _ago(now),
+            "expected_days_between_orders": st.none() | st.sampled_from((16.0, 30.0, 30.5)),
+            "top_category": st.none() | st.sampled_from(TEXTS),
+            "email_subscription_status": st.none() | st.sampled_from(STATUSES),
+            "customer_email_domain": st.sampled_from((None, "example.com", "Example.COM", "shop.test")),
+            "customer_added_date": st.none() | _ago(now),
+        }
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    now = 1_500_000_000 // 900 * 900 + draw(st.integers(0, 500_000)) * 900
+    people = st.builds(
+        Person,
+        values=_values(now),
+        tags=st.lists(st.sampled_from(("VIP", "vip", "Ärger", "b2b")), max_size=2, unique=True),
+        orders=st.lists(_orders(now), max_size=3),
+        carts=st.lists(
+            st.builds(
+                Cart,
+                created=_ago(now),
+                total=st.integers(0, 8).map(lambda halves: halves * 50),
+                open=st.sampled_from((True, True, False)),
+            ),
+            max_size=2,
+        ),
+    )
+    return World(
+        now=now,
+        zone=ZoneInfo(draw(st.sampled_from(ZONES))),
+        people=draw(st.lists(people, min_size=1, max_size=5)),
+        figures={"order_value_p80": 200.0, "store_gap": 30.0},
+    )
+
+
+def fill(conn: Connection, world: World) -> None:
+    """The people as rows; ids are their places from 1."""
+    tables = SQLModel.metadata.tables
+    for name in TABLES:
+        conn.execute(tables[name].delete())
+    number = 0
+    for person_id, person in enumerate(world.people, start=1):
+        values = person.values
+        domain = values["customer_email_domain"]
+        profile = {
+            "id": person_id,
+            "email_key": None if domain is None else f"p{person_id}@{domain}",
+            "email_status": values["email_subscription_status"],
+            "created_at": values["customer_added_date"],
+        }
+        conn.execute(insert(tables["customers"]).values(**profile))
+        metrics = dict.fromkeys(ZEROES, 0) | {name: v for name, v in values.items() if name in customer_metrics.c}
+        conn.execute(insert(customer_metrics).values(customer_id=person_id, **metrics))
+        for tag in person.tags:
+            conn.execute(insert(tables["customer_tags"]).values(customer_id=person_id, tag=tag, ours=False))
+        conn.execute(insert(tables["customer_tags"]).values(customer_id=person_id, tag="seg-own", ours=True))
+        for order in person.orders:
+            number += 1
+            _fill_order(conn, number, person_id, order)
+        for cart in person.carts:
+            number += 1
+            done = None if cart.open else cart.created + 60
+            row = {"id": number, "customer_id": person_id, "created_at": cart.created, "completed_at": done}
+            conn.execute(insert(tables["carts"]).values(**row, total=cart.total, currency="EUR"))
+    for name, value in world.figures.items():
+        conn.execute(insert(store_figures).values(name=name, value=value))
+
+
+def _fill_order(conn: Connection, number: int, person_id: int, order: Order) -> None:
+    tables = SQLModel.metadata.tables
+    conn.execute(
+        insert(tables["orders"]).values(
+            id=number,
+            customer_id=person_id,
+            placed_at=order.placed,
+            total=order.total,
+            discount=order.discount,
+            channel=order.channel,
+            currency=order.currency,
+            cancelled_at=None if order.counts else order.placed,
+        )
+    )
+    for code in order.codes:
+        conn.execute(insert(tables["order_codes"]).values(order_id=number, code=code, customer_id=person_id))
+    for place, line in enumerate(order.lines):
+        conn.execute(
+            insert(tables["order_lines"]).values(
+                order_id=number,
+                id=number * 10 + place,
+                customer_id=person_id,
+                placed_at=order.placed,
+                product_id=line["product"],
+                category=line["category"],
+                quantity=line["quantity"],
+                net=line["net"],
+            )
+        )
+
+
+# Conditions
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+NUMBERS = ("number_of_orders", "orders_last_30d", "amount_spent", "average_order_value", "discount_share")
+AGES = ("days_since_last_order", "order_gap_ratio")
+DATES = ("first_order_date", "last_order_date", "customer_added_date")
+
+
+def _number() -> st.SearchStrategy[t.Number]:
+    return st.integers(-2, 12).map(lambda halves: t.Number(Decimal(halves) / 2))
+
+
+def _day(world: World) -> st.SearchStrategy[Any]:
+    today = datetime.fromtimestamp(world.now, world.zone).date()
+    fixed = st.integers(-100, 2).map(lambda days: t.Day(today + timedelta(days=days)))
+    units = (("d", 95), ("w", 13), ("m", 4), ("y", 1))
+    relative = st.one_of(*(st.builds(t.Relative, st.integers(-most, 2), st.just(unit)) for unit, most in units))
+    return fixed | relative
+
+
+def _linear() -> st.SearchStrategy[Any]:
+    leaf = st.sampled_from([t.Attribute(name) for name in NUMBERS]) | _number()
+    return st.recursive(leaf, lambda below: st.builds(t.Arithmetic, st.sampled_from("+-*"), below, below), max_leaves=3)
+
+
+def _numeric() -> st.SearchStrategy[Any]:
+    others = [t.Attribute(name) for name in AGES]
+    others += [t.Percentile("number_of_orders"), t.Percentile("amount_spent"), t.Figure("order_value_p80")]
+    quotient = st.builds(t.Arithmetic, st.just("/"), _linear(), _linear())
+    return st.one_of(_linear(), st.sampled_from(others), quotient)
+
+
+def _numeric_tests(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    limit = _number() | st.integers(0, 100).map(lambda number: t.Number(Decimal(number)))
+    return st.one_of(
+        st.builds(t.Compare, st.sampled_from(OPERATORS), value, limit),
+        st.builds(t.Between, value, limit, limit),
+        st.builds(t.In, value, st.lists(limit, min_size=1, max_size=3).map(tuple)),
+    )
+
+
+def _date_tests(value: st.SearchStrategy[Any], day: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(
+        st.builds(t.Compare, st.sampled_from(OPERATORS), value, day),
+        st.builds(t.Between, value, day, day),
+        st.builds(t.In, value, st.lists(day, min_size=1, max_size=2).map(tuple)),
+    )
+
+
+def _text_tests(name: str, options: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    text = st.sampled_from(options).map(t.Text)
+    value = st.just(t.Attribute(name))
+    return st.one_of(
+        st.builds(t.Compare, st.sampled_from(("=", "!=")), value, text),
+        st.builds(t.In, value, st.lists(text, min_size=1, max_size=2).map(tuple)),
+    )
+
+
+def _negatable(tests: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return tests | st.builds(t.Not, tests)
+
+
+def _matches(world: World) -> st.SearchStrategy[Any]:
+    day = _day(world)
+
+    def argument(name: str) -> st.SearchStrategy[Any]:
+        return st.just(t.Attribute(name))
+
+    codes = st.sampled_from(CODES)
+    has_code = st.builds(t.Contains, argument("discount_code"), codes)
+    is_code = st.builds(t.Compare, st.sampled_from(("=", "!=")), argument("discount_code"), codes.map(t.Text))
+    placed = st.one_of(
+        _date_tests(argument("date"), day),
+        _numeric_tests(argument("amount")),
+        _numeric_tests(argument("count")),
+        _numeric_tests(argument("sum_amount")),
+        _text_tests("channel", ("web", "pos")),
+        has_code,
+        is_code,
+        st.builds(t.Compare, st.just("="), argument("discounted"), st.booleans().map(t.Truth)),
+    )
+    bought = st.one_of(
+        _date_tests(argument("date"), day),
+        _numeric_tests(argument("amount")),
+        _numeric_tests(argument("quantity")),
+        _numeric_tests(argument("count")),
+        _numeric_tests(argument("sum_quantity")),
+        _text_tests("category", TEXTS),
+        st.builds(t.Contains, argument("category"), st.sampled_from(("e", "T", "Är"))),
+        st.builds(
+            t.Compare,
+            st.sampled_from(("=", "!=")),
+            argument("id"),
+            st.integers(1, 4).map(lambda number: t.Number(Decimal(number))),
+        ),
+    )
+    left = st.one_of(
+        _date_tests(argument("date"), day),
+        _numeric_tests(argument("amount")),
+        _numeric_tests(argument("count")),
+        _numeric_tests(argument("age_hours")),
+        st.builds(t.Compare, st.just("="), argument("later_order"), st.booleans().map(t.Truth)),
+    )
+    kinds = (("orders_placed", placed), ("products_purchased", bought), ("checkouts_abandoned", left))
+    return st.one_of(
+        *(
+            st.builds(t.Matches, st.just(name), st.lists(_negatable(tests), max_size=3).map(tuple))
+            for name, tests in kinds
+        )
+    )
+
+
+def conditions(world: World, segments: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
+    """Well-typed conditions of any shape over the attributes of the world's people."""
+    day = _day(world)
+    dates = st.sampled_from([t.Attribute(name) for name in DATES])
+    tags = st.sampled_from(("VIP", "ärger", "seg-own", "none"))
+    known = [*DATES, *NUMBERS, *AGES, "top_category", "customer_tags"]
+    tests = [
+        _numeric_tests(_numeric()),
+        _date_tests(dates, day),
+        st.builds(t.Compare, st.sampled_from(OPERATORS), dates, dates),
+        st.builds(t.Compare, st.just("="), st.builds(t.Anniversary, st.sampled_from(DATES)), day),
+        _text_tests("top_category", TEXTS),
+        _text_tests("email_subscription_status", STATUSES),
+        _text_tests("customer_email_domain", ("example.com", "EXAMPLE.com", "other.test")),
+        st.builds(t.Contains, st.just(t.Attribute("customer_tags")), tags),
+        st.builds(t.IsNull, st.sampled_from(known).map(t.Attribute)),
+        _matches(world),
+    ]
+    if segments:
+        tests.append(st.builds(t.InSegment, st.sampled_from(segments)))
+    many = [2, 3]
+
+    def joined(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        parts = st.sampled_from(many).flatmap(lambda size: st.tuples(*[below] * size))
+        return st.one_of(st.builds(t.And, parts), st.builds(t.Or, parts), st.builds(t.Not, below))
+
+    return st.recursive(st.one_of(*tests), joined, max_leaves=5)
+
+
+# The second reading
+
+
+def truth(node: t.Condition, person: Person, world: World) -> bool | None:
+    """True, false or unknown, straight from the text of the specification."""
+    return Reader(world, person).truth(node)
+
+
+class Reader:
+    def __init__(self, world: World, person: Person, event: dict[str, Any] | None = None) -> None:
+        self.world = world
+        self.person = person
+        self.event = event
+
+    def truth(self, node: t.Condition) -> bool | None:
+        match node:
+            case t.And(parts):
+                truths = [self.truth(part) for part in parts]
+                return False if False in truths else None if None in truths else True
+            case t.Or(parts):
+                truths = [self.truth(part) for part in parts]
+                return True if True in truths else None if None in truths else False
+            case t.Not(part):
+                inner = self.truth(part)
+                return None if inner is None else not inner
+            case t.InSegment(key):
+                return Reader(self.world, self.person).truth(self.world.segments[key]) is True
+            case t.Matches():
+                return self._matches(node)
+            case t.Contains(value, text):
+                return self._contains(value, text)
+            case t.IsNull(value):
+                found = self.value(value)
+                return found is None or found == []
+            case t.Compare(operator, left, right):
+                return self._compare(operator, left, right)
+            case t.Between(value, low, high):
+                return self.truth(t.And((t.Compare(">=", value, low), t.Compare("<=", value, high))))
+            case t.In(value, options):
+                return self.truth(t.Or(tuple(t.Compare("=", value, option) for option in options)))
+        raise AssertionError(node)
+
+    def _contains(self, value: t.Value, text: str) -> bool | None:
+        held = self.value(value)
+        if held is None:
+            return None
+        if isinstance(value, t.Attribute) and value.name == "customer_tags":
+            return any(tag.lower() == text.lower() for tag in held)
+        return text in held
+
+    def _compare(self, operator: str, left: t.Value, right: t.Value) -> bool | None:
+        a = self.value(left)
+        if isinstance(left, t.Anniversary):
+            wanted = self.day(right)
+            if a is None:
+                return None
+            own = datetime.fromtimestamp(a, self.world.zone).date()
+            same = (own.month, own.day) == (wanted.month, wanted.day)
+            leap = (own.month, own.day) == (2, 29) and (wanted.month, wanted.day) == (2, 28)
+            return same or (leap and not calendar.isleap(wanted.year))
+        if isinstance(a, list):
+            return (right.value in a) == (operator == "=")
+        b: Any
+        if isinstance(right, t.Day | t.Relative):
+            a = None if a is None else datetime.fromtimestamp(a, self.world.zone).date()
+            b = self.day(right)
+        else:
+            b = self.value(right)
+        if a is None or b is None:
+            return None
+        if isinstance(left, t.Attribute) and left.name == "customer_email_domain":
+            a, b = a.lower(), b.lower()
+        return {"=": a == b, "!=": a != b}[operator] if operator in ("=", "!=") else _ordered(operator, a, b)
+
+    def day(self, node: Any) -> date:
+        if isinstance(node, t.Day):
+            return node.value
+        today = datetime.fromtimestamp(self.world.now, self.world.zone).date()
+        if node.unit in "dw":
+            return today + timedelta(days=node.amount * (7 if node.unit == "w" else 1))
+        year, month = today.year, today.month
+        for _ in range(abs(node.amount) * (12 if node.unit == "y" else 1)):
+            month += 1 if node.amount > 0 else -1
+            if month in (0, 13):
+                year, month = (year - 1, 12) if month == 0 else (year + 1, 1)
+        day = today.day
+        while True:
+            try:
+                return date(year, month, day)
+            except ValueError:
+                day -= 1
+
+    def value(self, node: t.Value) -> Any:
+        match node:
+            case t.Number(value):
+                return Fraction(value)
+            case t.Text(value) | t.Truth(value):
+                return value
+            case t.Attribute(name):
+                return self.event[name] if self.event is not None else self._own(name)
+            case t.Anniversary(name):
+                return self._own(name)
+            case t.Figure(name):
+                return Fraction(self.world.figures[name]) / 100
+            case t.Percentile(name):
+                return self._percentile(name)
+            case t.Arithmetic(operator, left, right):
+                a, b = self.value(left), self.value(right)
+                if a is None or b is None or (operator == "/" and not b):
+                    return None
+                return {"+": a + b, "-": a - b, "*": a * b}[operator] if operator != "/" else a / b
+        raise AssertionError(node)
+
+    def _own(self, name: str) -> Any:
+        values = self.person.values
+        if name == "customer_tags":
+            return self.person.tags
+        last = values["last_order_date"]
+        days = None if last is None else Fraction(self.world.now - last, DAY)
+        if name == "days_since_last_order":
+            return days
+        if name == "order_gap_ratio":
+            expected = values["expected_days_between_orders"]
+            return None if days is None or expected is None else days / Fraction(expected)
+        found = values[name]
+        if found is None or isinstance(found, str) or name in DATES:
+            return found
+        return Fraction(found) / (100 if name in ("amount_spent", "average_order_value") else 1)
+
+    def _percentile(self, name: str) -> Fraction | None:
+        buyers = [one.values[name] for one in self.world.people if one.values["number_of_orders"] > 0]
+        if self.person.values["number_of_orders"] == 0:
+            return None
+        own = self.person.values[name]
+        return Fraction(100 * sum(value <= own for value in buyers), len(buyers))
+
+    def _matches(self, node: t.Matches) -> bool:
+        aggregates = ("count", "sum_amount", "sum_quantity")
+        tests = [(argument, _about(argument)) for argument in node.arguments]
+        events = [
+            event
+            for event in getattr(self, f"_{node.function}")()
+            if all(
+                Reader(self.world, self.person, event).truth(test) is True
+                for test, name in tests
+                if name not in aggregates
+            )
+        ]
+        if not any(name in aggregates for _, name in tests):
+            return bool(events)
+        sums = {
+            "count": Fraction(len(events)),
+            "sum_amount": sum((event.get("amount") or Fraction(0) for event in events), Fraction(0)),
+            "sum_quantity": sum((event.get("quantity", Fraction(0)) for event in events), Fraction(0)),
+        }
+        return all(
+            Reader(self.world, self.person, sums).truth(test) is True for test, name in tests if name in aggregates
+        )
+
+    def _orders_placed(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "date": order.placed,
+                "amount": _money(order.total, order.currency),
+                "channel": order.channel,
+                "discount_code": order.codes,
+                "discounted": order.discount > 0,
+            }
+            for order in self.person.orders
+            if order.counts
+        ]
+
+    def _products_purchased(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "date": order.placed,
+                "id": line["product"],
+                "category": line["category"],
+                "quantity": Fraction(line["quantity"]),
+                "amount": _money(line["net"], order.currency),
+            }
+            for order in self.person.orders
+            if order.counts
+            for line in order.lines
+        ]
+
+    def _checkouts_abandoned(self) -> list[dict[str, Any]]:
+        placed = [order.placed for order in self.person.orders if order.counts]
+        return [
+            {
+                "date": cart.created,
+                "amount": _money(cart.total, "EUR"),
+                "age_hours": Fraction(self.world.now - cart.created, 3600),
+                "later_order": any(instant > cart.created for instant in placed),
+            }
+            for cart in self.person.carts
+            if cart.open
+        ]
+
+
+def _about(argument: t.Condition) -> str:
+    inner = argument.part if isinstance(argument, t.Not) else argument
+    return t.children(inner)[0].name  # type: ignore[union-attr]
+
+
+def _money(minor: int, currency: str) -> Fraction | None:
+    return Fraction(minor, 100) if currency == "EUR" else None
+
+
+def _ordered(operator: str, a: Any, b: Any) -> bool:
+    return bool({"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[operator])
