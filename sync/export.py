@@ -20,11 +20,6 @@ Format = Literal["csv", "jsonl"]
 _BATCH = 1000
 
 
-def columns() -> list[str]:
-    """customer_id, then the attributes that have data, in the vocabulary's order."""
-    return ["customer_id", *(one.name for one in _attributes())]
-
-
 def export_customers(
     connection: Connection,
     out: IO[str],
@@ -36,19 +31,20 @@ def export_customers(
 ) -> int:
     """Write live customers in the order of their ids, all or these `ids`. Returns how many there were.
 
-    Money is a decimal with the currency's own number of places (averages with more), dates are ISO 8601 in UTC, a missing
-    value is an empty field or null. Lists are joined by | in CSV and are arrays in JSON lines. One row is in memory at a
-    time, whatever the size of the shop.
+    customer_id comes first, then the attributes that have data, in the vocabulary's order. Money is a decimal with the
+    currency's own number of places (averages with more), dates are ISO 8601 in UTC, a missing value is an empty field
+    or null. Lists are joined by | in CSV and are arrays in JSON lines. Rows stream: a large shop takes no more memory.
     """
     attributes = _attributes()
     places = exponent(currency)
     text = format == "csv"
+    names = ["customer_id", *(one.name for one in attributes)]
     converters = [_converter(one, places, text) for one in attributes]
     lists = [_Entries(connection, one.name) if one.kind == "list" else None for one in attributes]
     scalars = [one.name for one in attributes if one.kind != "list"]
     writer = csv.writer(out, lineterminator="\n")
     if text:
-        writer.writerow(columns())
+        writer.writerow(names)
     number = 0
     rows = connection.execution_options(yield_per=_BATCH).execute(people(scalars, now=now))
     for key, *values in rows:
@@ -61,7 +57,7 @@ def export_customers(
         if text:
             writer.writerow([key, *written])
         else:
-            out.write(_line([key, *written], attributes))
+            out.write(orjson.dumps(dict(zip(names, [key, *written], strict=True))).decode() + "\n")
     return number
 
 
@@ -89,34 +85,23 @@ def _attributes() -> list[Attribute]:
 
 
 def _converter(one: Attribute, places: int, text: bool) -> Callable[[Any], Any]:
+    """What a stored value is written as. JSON takes decimals as they are spelled: 12.50 stays 12.50."""
+    decimal: Callable[[str], Any] = str if text else orjson.Fragment
     if one.kind == "list":
         return (lambda value: "|".join(value)) if text else (lambda value: value)
     if one.kind == "money":
-        return lambda value: None if value is None else _Number(to_text(int(value), places))
+        return _unless_missing(lambda value: decimal(to_text(int(value), places)))
     if one.money:
         scale = Decimal(1).scaleb(places)
-        return lambda value: None if value is None else _Number(format(Decimal(repr(float(value))) / scale, "f"))
+        return _unless_missing(lambda value: decimal(format(Decimal(repr(float(value))) / scale, "f")))
     if one.kind == "date":
-        return lambda value: None if value is None else _iso(int(value))
-    if one.kind == "float":
-        return lambda value: None if value is None else float(value)
-    if one.kind == "bool":
-        return lambda value: None if value is None else bool(value)
+        return _unless_missing(_iso)
     return lambda value: value
 
 
-class _Number(str):
-    """A decimal that keeps its digits: JSON would make 12.50 of it 12.5."""
+def _unless_missing(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
 
 
 def _iso(instant: int) -> str:
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _line(cells: list[Any], attributes: list[Attribute]) -> str:
-    names = ["customer_id", *(one.name for one in attributes)]
-    plain = {
-        name: orjson.Fragment(cell) if isinstance(cell, _Number) else cell
-        for name, cell in zip(names, cells, strict=True)
-    }
-    return orjson.dumps(plain).decode() + "\n"
