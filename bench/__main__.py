@@ -17,6 +17,7 @@ GROUPS = {
     "rules": "target 8: thirty rules and their changes",
     "memory": "target 11: the largest resident size while pages come in",
     "push": "target 13: requests that a difference takes",
+    "calls": "requests of a first and a second sync beside the fewest the platforms' limits allow",
     "startup": "target 12: `regulars --help`",
 }
 

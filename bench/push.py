@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
 
-import orjson
-
+from bench.calls import Counted
 from bench.runner import Bench, Result, at_most
-from connector.base import Access, Audience, Destination, Op, Person, Reply
+from connector.base import Access, Audience, Destination, Op, Person
 from connector.http import handler_transport
 from connector.klaviyo import API_KEY, KlaviyoSettings
 from connector.klaviyo import platform as klaviyo
 from connector.klaviyo.limits import limits as klaviyo_limits
 from connector.klaviyo.sandbox import KlaviyoSandbox
-from connector.sandbox.wire import Request, Simulator
 from connector.sandbox.world import World
 from connector.shopify import ShopifySettings, TagsSettings
 from connector.shopify import platform as shopify
@@ -26,26 +24,6 @@ from sync.clock import ManualClock
 NOW = 1_795_000_000
 TOKEN = "shpat_bench"
 SEGMENTS = 8
-
-
-class Counted:
-    """A simulator whose requests are counted by operation."""
-
-    def __init__(self, simulator: Simulator) -> None:
-        self.requests: Counter[str] = Counter()
-        self._simulator = simulator
-
-    def handle(self, request: Request) -> Reply:
-        self.requests[operation(request)] += 1
-        return self._simulator.handle(request)
-
-
-def operation(request: Request) -> str:
-    """GraphQL by the name of its operation, REST by method and path without ids."""
-    if request.path.endswith("graphql.json"):
-        return str(orjson.loads(request.body).get("operationName"))
-    steps = [step if step.replace("-", "").isalpha() else "*" for step in request.path.strip("/").split("/")]
-    return f"{request.method} /{'/'.join(steps)}"
 
 
 def run(bench: Bench) -> Iterator[Result]:
