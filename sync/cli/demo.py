@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 from connector.http import handler_transport
+from connector.sandbox.changes import happen
 from connector.sandbox.world import World
 from sync.cli.output import note, show
 from sync.cli.picture import chart
@@ -38,8 +39,8 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     with workspace(config, online=True, clock=clock, transports=transports) as work:
         show("\nFirst sync (waiting for the platforms' rate limits is simulated)\n")
         show(run_text(run_steps(work, "demo", EVERYTHING)))
-        a_day_later(world, clock, Random(seed))  # noqa: S311
-        show("\nA day later: " + WHAT_HAPPENED + ". Second sync\n")
+        changes = a_day_later(world, clock, Random(seed))  # noqa: S311
+        show(f"\nA day and {changes} changes later (orders, refunds, carts, merges, consent): second sync\n")
         show(run_text(run_steps(work, "demo", EVERYTHING)))
         show()
         show(picture(work))
@@ -54,24 +55,12 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     show("  regulars sync --dry-run --config my-shop        shows every write before it is made")
 
 
-WHAT_HAPPENED = "some bought, a cart was recovered, an order cancelled, one person opted out"
-
-
-def a_day_later(world: World, clock: ManualClock, rng: Random) -> None:
-    """Let a day pass in which something happens."""
+def a_day_later(world: World, clock: ManualClock, rng: Random) -> int:
+    """Let a day pass in which things happen, the last of them an hour ago; returns how many."""
     clock.advance(DAY - HOUR)
-    people = sorted(world.customers.values(), key=lambda person: person.number)
-    products = sorted(world.products.values(), key=lambda product: product.number)
-    for person in rng.sample(people, max(3, len(people) // 200)):
-        world.place_order(person, [(rng.choice(products), 1)])
-    cart = next((cart for cart in world.carts.values() if cart.completed_at is None and cart.customer), None)
-    if cart is not None:
-        world.complete_cart(cart)
-    world.cancel(max(world.orders.values(), key=lambda order: order.number))
-    consenting = [person for person in people if person.email_consent == "SUBSCRIBED"]
-    if consenting:
-        world.withdraw_consent(rng.choice(consenting))
+    changes = happen(world, rng, max(14, len(world.customers) // 100))
     clock.advance(HOUR)
+    return len(changes)
 
 
 def picture(work: Workspace) -> str:

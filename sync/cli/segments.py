@@ -26,7 +26,8 @@ def run_list(*, config: Path | None, as_json: bool, as_of: str | None) -> None:
     with workspace(config, online=False) as work, offline_view(work, instant) as view:
         missing = missing_sources(work.segments, view.sources_read)
         if instant is None:
-            sizes = dict(view.connection.exec_driver_sql("SELECT key, size FROM segment_state").tuples())
+            kept = view.connection.exec_driver_sql("SELECT key, size FROM segment_state")
+            sizes = {row[0]: row[1] for row in kept}
         else:
             sizes = {its.key: len(members_as_of(work, its.key, view)) for its in work.segments}
         known = {destination.name for destination in work.project.destinations}
