@@ -38,6 +38,7 @@ from sqlalchemy.schema import CreateTable, DropTable
 from sync.metrics.counting import MetricSettings
 from sync.metrics.table import customer_metrics
 from sync.segments import compile as compiling
+from sync.segments import tree as t
 from sync.segments.catalogue import Segment
 from sync.store.tables import SQLModel
 
@@ -202,20 +203,41 @@ def _name_bits(conn: Connection, segments: Sequence[Segment], bits: Mapping[str,
 def scan(at: compiling.Moment, word: int, masks: Mapping[str, int], rules: Mapping[str, Any]) -> Any:
     """Customers whose mask differs from the stored one: (customer_id, word, old, new)."""
     compiler = compiling.Compiler(at)
-    conditions = {key: compiler.condition(rules[key].tree) for key in masks}
-    whole = literal(sum(masks.values()), _BIG)
+    groups, rest = _grouped(masks, rules)
+    conditions: list[Any] = [compiler.condition(rules[key].tree) for key in rest]
     new: Any = literal(0, _BIG)
-    for key, condition in conditions.items():
+    for key, condition in zip(rest, conditions, strict=True):
         new = new + case((condition, literal(masks[key], _BIG)), else_=0)
+    for name, texts in groups.items():
+        value = compiler.value(t.Attribute(name)).sql
+        conditions.append(value)
+        new = new + case({text: literal(mask, _BIG) for text, mask in texts.items()}, value=value, else_=0)
+    whole = literal(sum(masks.values()), _BIG)
     stored = membership_mask.alias("stored")
     old = func.coalesce(stored.c.mask, 0).bitwise_and(whole)
-    source, there = compiler.source([*conditions.values()])
+    source, there = compiler.source(conditions)
     found = source.outerjoin(
         stored, and_(stored.c.customer_id == customer_metrics.c.customer_id, stored.c.word == word)
     )
     rows = select(customer_metrics.c.customer_id, old.label("old"), new.label("new")).select_from(found).where(there)
     both = rows.subquery()
     return select(both.c.customer_id, literal(word), both.c.old, both.c.new).where(both.c.old != both.c.new)
+
+
+def _grouped(
+    masks: Mapping[str, int], rules: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Stages and groups are many segments over one attribute: those are told apart by looking at it once."""
+    groups: dict[str, dict[str, int]] = {}
+    rest: list[str] = []
+    for key, mask in masks.items():
+        match rules[key].tree:
+            case t.Compare("=", t.Attribute(name), t.Text(text)) if name != "customer_email_domain":
+                texts = groups.setdefault(name, {})
+                texts[text] = texts.get(text, 0) | mask
+            case _:
+                rest.append(key)
+    return groups, rest
 
 
 def _scan(
