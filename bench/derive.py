@@ -10,7 +10,7 @@ from bench.facts import DAY, NOW, SETTINGS, shop
 from bench.runner import Bench, Result, Timed, Timing, alternate, at_least, at_most, seconds
 from sync.metrics import refresh
 from sync.metrics.counting import Scope
-from sync.metrics.refresh import recompute
+from sync.metrics.derive import recompute
 from sync.store.engine import Store
 
 SCANS = ("SELECT sum(total), sum(discount) FROM orders", "SELECT sum(net), sum(quantity) FROM order_lines")

@@ -4,7 +4,7 @@ There is one definition for a full run, for the people whose facts changed, and 
 """
 
 from sync.metrics.counting import MetricSettings
-from sync.metrics.refresh import MetricsReport, excluded_counts, other_currencies, refresh
+from sync.metrics.derive import MetricsReport, excluded_counts, other_currencies, refresh
 from sync.metrics.rewind import as_of
 
 __all__ = ["MetricSettings", "MetricsReport", "as_of", "excluded_counts", "other_currencies", "refresh"]

@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from sync.metrics.attributes import WITHOUT_HISTORY
 from sync.metrics.counting import MetricSettings, Scope
-from sync.metrics.refresh import assert_staged, derive_store, recompute
+from sync.metrics.derive import assert_staged, derive_store, recompute
 from sync.metrics.table import derived_tables
 from sync.store.tables import SQLModel
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from online_retail import instant, load, number, pence, rows
 
 from sync.clock import ManualClock
 from sync.metrics import MetricSettings, refresh
 from sync.store.engine import Store, open_store
 from sync.store.migrations import build_indexes
-from tests.proof.online_retail import instant, load, number, pence, rows
 
 pytestmark = pytest.mark.proof
 

@@ -22,7 +22,7 @@ from sync.progress import Progress, Silent
 from sync.store.tables import SQLModel
 
 RANGE = 20_000
-"""Customers in one write transaction."""
+"""Customers in one write transaction: a second or two."""
 
 meta: Table = SQLModel.metadata.tables["meta"]
 _SIGNATURE, _ZONE = "metrics.signature", "metrics.zone"
@@ -54,7 +54,13 @@ class MetricsReport:
 
 
 def refresh(
-    store: Database, *, now: int, settings: MetricSettings, full: bool = False, progress: Progress | None = None
+    store: Database,
+    *,
+    now: int,
+    settings: MetricSettings,
+    full: bool = False,
+    progress: Progress | None = None,
+    chunk: int = RANGE,
 ) -> MetricsReport:
     """Work out what is not up to date at `now`: everything when `full`, or when settings or definitions have changed.
 
@@ -75,7 +81,7 @@ def refresh(
     recomputed, after, last = 0, None, False
     while not last and (total or everything):
         with store.begin() as connection:
-            upto = _end_of_range(connection, key, after)
+            upto = _end_of_range(connection, key, after, chunk)
             last = upto is None
             recomputed += recompute(
                 connection, Scope(after, upto, dirty=not everything), now, settings, recount=last and everything
@@ -174,9 +180,9 @@ def _mark_moved(connection: Connection, now: int) -> None:
         connection.execute(upsert(dialect, dirty, rows, ["customer_id"], []))
 
 
-def _end_of_range(connection: Connection, key: ColumnElement[int], after: int | None) -> int | None:
+def _end_of_range(connection: Connection, key: ColumnElement[int], after: int | None, chunk: int) -> int | None:
     """The last id of the next range, or None when the rest fits in one."""
-    ids = select(key).order_by(key).offset(RANGE - 1).limit(2)
+    ids = select(key).order_by(key).offset(chunk - 1).limit(2)
     found = connection.execute(ids if after is None else ids.where(key > after)).scalars().all()
     return found[0] if len(found) == 2 else None
 
