@@ -224,13 +224,15 @@ def _close(store: Store, plan: Plan, reports: Mapping[str, DestinationReport], n
             audience_rows.forget_replaced(conn, name)
         for name, _ in plan.unreachable:
             if name in reports:
-                reports[name].error = reports[name].error or _silence(plan, name)
+                reports[name].error = reports[name].error or _silence(dict(plan.unreachable)[name])
         if not any(report.unfinished or report.error for report in reports.values()):
             plans.applied(conn, plan.id, now)
 
 
-def _silence(plan: Plan, name: str) -> Unavailable:
-    return Unavailable(name, "plan", dict(plan.unreachable)[name])
+def _silence(told: str) -> Unavailable:
+    """The error again that the plan keeps as a line."""
+    platform, operation, text = told.split(": ", 2)
+    return Unavailable(platform, operation, text)
 
 
 class _Sender:

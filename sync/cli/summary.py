@@ -71,11 +71,17 @@ def _held(report: RunReport) -> Iterator[str]:
 
 
 def _left(its: DestinationReport) -> Iterator[str]:
-    if its.error is not None:
-        yield str(its.error)
+    """One line: what stopped the destination, or why changes were refused or have to wait."""
     reasons = "; ".join(f"{number:,} x {reason}" for reason, number in its.reasons.items())
     because = f" ({reasons})" if reasons else ""
-    if its.refused:
-        yield f"{its.destination}: {its.refused:,} changes refused{because}; `regulars status` lists them"
+    waiting = f"{its.destination}: {_changes(its.unfinished)} left for the next run"
+    if its.error is not None:
+        yield f"{its.error}; {waiting}" if its.unfinished else str(its.error)
+    elif its.refused:
+        yield f"{its.destination}: {_changes(its.refused)} refused{because}; `regulars status` lists them"
     elif its.unfinished:
-        yield f"{its.destination}: {its.unfinished:,} changes wait for the next run{because}; run `regulars sync` again"
+        yield f"{waiting}{because}; run `regulars sync` again"
+
+
+def _changes(number: int) -> str:
+    return f"{number:,} change{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ class TestShop:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the database as the command left it."""
-        with sqlite3.connect(self.folder / "regulars.db") as connection:
+        with closing(sqlite3.connect(self.folder / "regulars.db")) as connection:
             return connection.execute(sql).fetchall()
 
     def our_tags(self) -> dict[int, set[str]]:

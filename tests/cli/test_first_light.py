@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from checks import check_remote_sides
 from shop import TestShop, open_shop
 
-from connector.sandbox.records import email_key
 from connector.sandbox.world import World
 
 CHANGED_BY_TIME = 1
@@ -20,46 +20,6 @@ def shop(tmp_path: Path) -> Iterator[TestShop]:
     """A seeded shop of about 300 people."""
     with open_shop(tmp_path / "project") as made:
         yield made
-
-
-def members(shop: TestShop) -> dict[str, set[int]]:
-    """Membership as the database holds it, of the segments that are pushed."""
-    found: dict[str, set[int]] = {}
-    pushed = {row[0] for row in shop.query("SELECT DISTINCT segment FROM audience")}
-    for segment, person in shop.query("SELECT segment, customer_id FROM membership"):
-        if segment in pushed:
-            found.setdefault(segment, set()).add(person)
-    return found
-
-
-def wanted_lists(shop: TestShop) -> dict[str, set[str]]:
-    """Per list who should be in it: consenting at the store, held by Klaviyo as neither unsubscribed nor suppressed."""
-    account = shop.klaviyo.account
-    names = dict(shop.query("SELECT segment, name FROM audience WHERE destination = 'klaviyo'"))
-    found = {}
-    for segment, people in members(shop).items():
-        addresses = set()
-        for number in people:
-            person = shop.world.customers[number]
-            key = email_key(person.email)
-            if key is None or person.email_consent != "SUBSCRIBED":
-                continue
-            profile = account.find_person(key)
-            if profile is None or (profile.consent != "UNSUBSCRIBED" and not profile.suppressions):
-                addresses.add(key)
-        if addresses and segment in names:
-            found[names[segment]] = addresses
-    return found
-
-
-def check_remote_sides(shop: TestShop) -> None:
-    """Tags equal membership, lists equal consented membership."""
-    tags: dict[int, set[str]] = {}
-    for segment, people in members(shop).items():
-        for person in people:
-            tags.setdefault(person, set()).add(f"seg-{segment}")
-    assert shop.our_tags() == tags
-    assert {name: people for name, people in shop.lists().items() if people} == wanted_lists(shop)
 
 
 def test_a_first_sync_puts_everybody_where_the_rules_say(shop: TestShop) -> None:
@@ -75,7 +35,7 @@ def test_a_first_sync_puts_everybody_where_the_rules_say(shop: TestShop) -> None
 
 
 def test_a_second_sync_writes_nothing_and_recomputes_nobody(shop: TestShop) -> None:
-    """Without changes: no write anywhere, no personal metrics but time-driven ones, calls for windows and counts only."""
+    """No write anywhere, no personal metrics but time-driven ones, calls for windows and counts only."""
     shop.sync()
     writes, calls = shop.writes, shop.requests()
     report = shop.sync()

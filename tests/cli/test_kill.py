@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from checks import dump
 from shop import TestShop, open_shop
 
 from connector.sandbox.world import World
@@ -17,27 +18,6 @@ from sync.clock import SystemClock
 
 KILLER = Path(__file__).with_name("killed.py")
 POINTS = 6
-DUMPS = {
-    "customers": "SELECT * FROM customers ORDER BY id",
-    "tags": "SELECT customer_id, tag FROM customer_tags WHERE NOT ours ORDER BY 1, 2",
-    "orders": "SELECT * FROM orders ORDER BY id",
-    "lines": "SELECT * FROM order_lines ORDER BY id",
-    "refunds": "SELECT * FROM refunds ORDER BY id",
-    "codes": "SELECT * FROM order_codes ORDER BY 1, 2",
-    "carts": "SELECT * FROM carts ORDER BY id",
-    "cart lines": "SELECT * FROM cart_lines ORDER BY id",
-    "metrics": "SELECT * FROM customer_metrics ORDER BY customer_id",
-    "membership": "SELECT segment, customer_id FROM membership ORDER BY 1, 2",
-    "ledger": "SELECT destination, segment, customer_id FROM ledger ORDER BY 1, 2, 3",
-}
-TOUCHED = ("updated_at", "digest")
-
-
-def dump(shop: TestShop) -> dict[str, list[tuple[Any, ...]]]:
-    """Facts, metrics, membership and ledger, sorted. What our own tags move at a customer is left out."""
-    names = [row[1] for row in shop.query("PRAGMA table_info(customers)") if row[1] not in TOUCHED]
-    sql = {**DUMPS, "customers": f"SELECT {', '.join(names)} FROM customers ORDER BY id"}
-    return {name: shop.query(text) for name, text in sql.items()}
 
 
 def remote(shop: TestShop) -> tuple[Any, Any, Any]:
