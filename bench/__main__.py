@@ -13,6 +13,7 @@ from bench.runner import Bench, Result, table
 
 GROUPS = {
     "ingest": "targets 2 and 5: pages into SQLite, and the same pages again",
+    "peers": "targets 3 and 4: the same pages through dlt and a Singer tap, where they are installed",
     "derive": "targets 6, 7 and 9: metrics from facts: all, a few, and those whose windows move",
     "rules": "target 8: thirty rules and their changes",
     "memory": "target 11: the largest resident size while pages come in",
@@ -20,6 +21,7 @@ GROUPS = {
     "calls": "requests of a first and a second sync beside the fewest the platforms' limits allow",
     "startup": "target 12: `regulars --help`",
 }
+PEERS = "an interpreter that has 'dlt[sqlalchemy]' and singer-sdk, for `peers` (default: this one)"
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="which groups (default: all)")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, best of two")
     parser.add_argument("--data", type=Path, metavar="DIR", help="a real shop's tables, for `calls`")
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help=PEERS)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in GROUPS]
@@ -39,7 +42,7 @@ def main() -> int:
         parser.error(f"no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
-        bench = Bench(options.quick, Path(folder), options.data)
+        bench = Bench(options.quick, Path(folder), options.data, options.peers)
         for name in options.names or GROUPS:
             print(f"{name} ...", file=sys.stderr, flush=True)
             run: Callable[[Bench], Iterator[Result]] = import_module(f"bench.{name}").run

@@ -110,7 +110,7 @@ def render(orders: int) -> list[bytes]:
     count = -(-orders // PAGE)
     for page in range(count):
         nodes = [order(number, rng) for number in range(page * PAGE, min(orders, (page + 1) * PAGE))]
-        info = {"hasNextPage": page + 1 < count, "endCursor": str(page + 1)}
+        info = {"hasNextPage": page + 1 < count, "endCursor": str(page + 1) if page + 1 < count else None}
         body = {"data": {"orders": {"nodes": nodes, "pageInfo": info}}, "extensions": {"cost": cost}}
         pages.append(orjson.dumps(body))
     return pages

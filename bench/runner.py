@@ -50,6 +50,7 @@ class Bench:
     quick: bool
     folder: Path
     data: Path | None = None
+    peers: Path | None = None
     kept: dict[str, object] = field(default_factory=dict)
 
     @property
