@@ -28,7 +28,7 @@ EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
 def run(*, customers: int, seed: int, folder: Path) -> None:
     """First sync, a day of the shop's life, second sync; then the picture, and what to do with a real shop."""
     _fresh(folder)
-    clock = ManualClock(SystemClock().now())
+    clock = ManualClock(SystemClock().now() - DAY)
     world = make_world(clock, data=None, customers=customers, seed=seed)
     installed = install(world, clock=clock, scale=1.0)
     config = write_project(folder, installed, urls={})
