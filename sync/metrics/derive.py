@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -187,6 +188,7 @@ def _end_of_range(connection: Connection, key: ColumnElement[int], after: int | 
     return found[0] if len(found) == 2 else None
 
 
+@lru_cache(maxsize=16)
 def _signature(settings: MetricSettings) -> str:
     """Changes with the rule of the shop and with any definition, by the text of the statement itself."""
     compiled = personal_rows(Scope(), 0, settings).compile(dialect=sqlite.dialect())
