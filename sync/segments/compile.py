@@ -56,6 +56,7 @@ from sync.segments.typed import (
     fold,
     has_part,
     number,
+    one_of,
     within,
 )
 
@@ -177,8 +178,10 @@ class Compiler:
             case t.Compare(operator, left, right):
                 return self._compare(operator, self.value(left), self.value(right))
             case t.In(value, options):
-                subject = self.value(value)
-                return or_(*(self._compare("=", subject, self.value(option)) for option in options))
+                subject, wanted = self.value(value), [self.value(option) for option in options]
+                if subject.kind in ("text", "number", "id") and all(isinstance(one, t.LITERALS) for one in options):
+                    return one_of(subject, wanted)
+                return or_(*(self._compare("=", subject, option) for option in wanted))
             case t.Between(value, low, high):
                 subject, least, most = self.value(value), self.value(low), self.value(high)
                 if subject.kind == "anniversary":

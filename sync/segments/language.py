@@ -39,6 +39,8 @@ _SHOWN = {
     "COMMA": ",",
     "$END": "the end",
 }
+MOST_TESTS = 400
+"""SQLite takes expressions 1,000 levels deep (https://www.sqlite.org/limits.html); a chain of OR is as deep as long."""
 _UNITS = {"day": "d", "week": "w", "month": "m", "year": "y"}
 
 
@@ -76,10 +78,15 @@ def parse(
     try:
         builder = _Builder()
         condition = builder.condition(_read(text).children[0])
+        tests = sum(isinstance(node, t.TESTS) for node in t.walk(condition))
+        if tests > MOST_TESTS:
+            raise Problem(f"has {tests} tests, more than {MOST_TESTS}; use IN (...) or split it", t.Span())
         checker = Checker(vocabulary or load_vocabulary())
         checker.condition(condition)
     except Problem as problem:
         raise origin.error(problem, text) from None
+    except RecursionError:
+        raise origin.error(Problem("is nested too deeply; split it into segments", t.Span()), text) from None
     reads: Reads = checker.reads
     warnings = tuple(f"{origin.head(at)}: {words}" for words, at in (*builder.warnings, *checker.warnings))
     return Rule(

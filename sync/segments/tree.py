@@ -163,6 +163,7 @@ Value = Number | Text | Truth | Day | Relative | Attribute | Percentile | Figure
 Test = Compare | Between | In | IsNull | Contains | Flag | InSegment | Matches
 Condition = Test | Not | And | Or
 Node = Value | Condition
+TESTS = (Compare, Between, In, IsNull, Contains, Flag, InSegment, Matches)
 VALUES = (Number, Text, Truth, Day, Relative, Attribute, Percentile, Figure, Anniversary, Arithmetic)
 LITERALS = (Number, Text, Truth, Day, Relative)
 

@@ -132,6 +132,19 @@ def compare(operator: str, left: Typed, right: Typed) -> Truth:
             return a >= b
 
 
+def one_of(value: Typed, options: list[Typed]) -> Truth:
+    """Whether the value is one of the literals, as one IN however many they are."""
+    match value.kind:
+        case "number":
+            return value.sql.in_([number(one.constant, value.scale).sql for one in options])
+        case "id":
+            return value.sql.in_([literal(int(one.constant or 0), BigInteger()) for one in options])
+        case _ if value.folded:
+            return func.lower(value.sql).in_([func.lower(one.sql) for one in options])
+        case _:
+            return value.sql.in_([one.sql for one in options])
+
+
 def _with_day(operator: str, instant: ColumnElement[Any], begins: int, ends: int) -> Truth:
     match operator:
         case "=":

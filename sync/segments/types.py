@@ -138,6 +138,8 @@ class Checker:
         """The right side of a test must be of the left side's kind."""
         if kind == "list" and self._function is None:
             raise Problem(f"{t.value_text(left)} is a list; write {t.value_text(left)} CONTAINS 'text'", left.at)
+        if self._function is not None and any(isinstance(one, t.Attribute) for one in t.walk(right)):
+            raise Problem("an argument is compared with a fixed value, not with another name", right.at)
         other = self.value(right)
         wanted = "text" if kind == "list" else kind
         if wanted == "id":

@@ -225,3 +225,13 @@ def test_small_steps_lead_where_one_evaluation_leads(
             assert held == members_at(shared, segments, segment.key, **at)  # type: ignore[arg-type]
             assert change.size == len(held)
             assert _replayed(shared).get(segment.key, set()) == set(held)
+
+
+def test_long_lists_and_long_chains_run(conn: Connection) -> None:
+    """3,000 ids in one IN, and as many tests as a condition may have."""
+    person = Fixture(conn).person({"number_of_orders": 7, "orders": [{"days": 1, "lines": [{"product": 2999}]}]})
+    ids = ", ".join(str(number) for number in range(3000))
+    chain = " OR ".join(f"number_of_orders = {number}" for number in range(400))
+    both = [_segment("ids", f"products_purchased MATCHES (id IN ({ids}))"), _segment("chain", chain)]
+    _evaluate(conn, *both)
+    assert members(conn, "ids") == members(conn, "chain") == [person]
