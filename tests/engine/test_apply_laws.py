@@ -50,9 +50,7 @@ class Shop:
         elif kind == "facts":
             self.rig.change(what, email_key=how[0], email_status=how[1])  # type: ignore[arg-type, index]
         elif kind == "barred":
-            email = str(what)
-            (self.lists.barred.__setitem__ if how else lambda key, _: self.lists.barred.pop(key, None))(email, "SPAM")
-            self.lists.news = [self.lists.profile(each) for each in self.lists.profiles]
+            self.bar(str(what), bool(how))
         elif kind == "later":
             self.tags.later = self.lists.later = set(what)  # type: ignore[call-overload]
         elif kind == "gone":
@@ -62,6 +60,15 @@ class Shop:
                 self.join(wish, self.wanted[wish.key])
         else:
             self.run()
+
+    def bar(self, email: str, barred: bool) -> None:
+        """Somebody who is known there is suppressed, or is so no longer; it shows in what changed."""
+        self.lists.profiles.setdefault(email, f"P-{email}")
+        if barred:
+            self.lists.barred[email] = "SPAM_COMPLAINT"
+        else:
+            self.lists.barred.pop(email, None)
+        self.lists.news = [self.lists.profile(each) for each in self.lists.profiles]
 
     def run(self) -> None:
         plan = self.rig.plan()
