@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from plan_rig import NOW, PlanRig, Wish
 
 from connector.base import Shop
 from connector.errors import AuthError, Unavailable
+from sync.audiences import retire
 from sync.errors import SegmentError, UsageError
 from sync.plan import Plan
 from sync.plan_value import AudiencePlan, dump, load
@@ -18,8 +20,10 @@ VIP = Wish("vip", "VIPs")
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> PlanRig:
-    return PlanRig(tmp_path / "shop.db")
+def rig(tmp_path: Path) -> Iterator[PlanRig]:
+    rig = PlanRig(tmp_path / "shop.db")
+    yield rig
+    rig.store.close()
 
 
 def audience(plan: Plan, destination: str = "tags", segment: str = "vip") -> AudiencePlan:
@@ -319,8 +323,6 @@ def test_a_live_flow_on_an_adopted_list_holds_the_first_push(rig: PlanRig) -> No
 
 def test_a_retired_segment_stays_until_it_is_retired_by_name(rig: PlanRig) -> None:
     """Leaving the configuration alone removes nobody."""
-    from sync.audiences import retire
-
     tags = FakeTags()
     rig.destinations = [tags]
     rig.people(range(1, 21))
@@ -340,8 +342,6 @@ def test_a_retired_segment_stays_until_it_is_retired_by_name(rig: PlanRig) -> No
 
 def test_a_segment_still_configured_cannot_be_retired(rig: PlanRig) -> None:
     """The configuration would fill it again."""
-    from sync.audiences import retire
-
     rig.destinations = [FakeTags()]
     rig.people([1])
     rig.segment(VIP, [1])
