@@ -224,9 +224,7 @@ def scan(at: compiling.Moment, word: int, masks: Mapping[str, int], rules: Mappi
     return select(both.c.customer_id, literal(word), both.c.old, both.c.new).where(both.c.old != both.c.new)
 
 
-def _grouped(
-    masks: Mapping[str, int], rules: Mapping[str, Any]
-) -> tuple[dict[str, dict[str, int]], list[str]]:
+def _grouped(masks: Mapping[str, int], rules: Mapping[str, Any]) -> tuple[dict[str, dict[str, int]], list[str]]:
     """Stages and groups are many segments over one attribute: those are told apart by looking at it once."""
     groups: dict[str, dict[str, int]] = {}
     rest: list[str] = []
@@ -308,9 +306,7 @@ def _size(conn: Connection, key: str) -> int:
     return int(conn.execute(counted).scalar_one())
 
 
-def _write_state(
-    conn: Connection, segment: Segment, change: Change, bit: int, before: _State | None, now: int
-) -> None:
+def _write_state(conn: Connection, segment: Segment, change: Change, bit: int, before: _State | None, now: int) -> None:
     """Only where something differs: an unchanged run writes nothing."""
     after = _State(segment.name, segment.rule_hash, bit, change.size, change.missing)
     if after == before:

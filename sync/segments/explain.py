@@ -237,9 +237,7 @@ class Person:
         if name.startswith("percentile("):
             return f"{value:.2f}"
         one: Attribute = (
-            self.at.vocabulary.figures[name[7:-2]]
-            if name.startswith("store(")
-            else self.at.vocabulary.attributes[name]
+            self.at.vocabulary.figures[name[7:-2]] if name.startswith("store(") else self.at.vocabulary.attributes[name]
         )
         if one.money:
             return money_text(round(value), self.at.scale)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import pytest
-from condition_rig import World, conditions, fill, truth, worlds
+from condition_rig import World, conditions, fill, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from second_reading import truth
 from sqlalchemy import Connection, StaticPool, create_engine
 from sqlalchemy.dialects import postgresql
 

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, StaticPool, create_engine, select
+from sqlalchemy.dialects import postgresql
 
 from sync.metrics.table import customer_metrics
-from sync.segments.catalogue import Segment
+from sync.segments.catalogue import Segment, load
+from sync.segments.compile import moment
 from sync.segments.evaluate import (
+    WORD,
     Changes,
     evaluate,
     members,
@@ -22,6 +25,7 @@ from sync.segments.evaluate import (
     membership_mask,
     rebuild_masks,
     retire,
+    scan,
     segment_state,
 )
 from sync.segments.fixtures import NOW, SETTINGS, Fixture
@@ -235,3 +239,11 @@ def test_long_lists_and_long_chains_run(conn: Connection) -> None:
     both = [_segment("ids", f"products_purchased MATCHES (id IN ({ids}))"), _segment("chain", chain)]
     _evaluate(conn, *both)
     assert members(conn, "ids") == members(conn, "chain") == [person]
+
+
+def test_the_scan_of_the_whole_catalogue_compiles_for_postgresql() -> None:
+    """The statement that makes the masks is Core as well: nothing in it is SQLite's own."""
+    rules = {segment.key: segment.rule for segment in load(["all"]) if segment.rule}
+    masks = {key: 1 << place for place, key in enumerate(list(rules)[:WORD])}
+    statement = scan(moment(NOW, SETTINGS, rules), 0, masks, rules)
+    assert "membership_mask" in str(statement.compile(dialect=postgresql.dialect()))
