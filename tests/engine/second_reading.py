@@ -1,7 +1,7 @@
 """The language read a second time, in plain Python.
 
-It shares nothing with the compiler but the tree: three-valued logic by hand, days by comparing calendar dates, numbers as
-fractions.
+It shares nothing with the compiler but the tree: three-valued logic by hand, days by comparing calendar dates, numbers
+as fractions.
 """
 
 from __future__ import annotations
