@@ -192,7 +192,7 @@ class Source(Protocol):
         """These records as they are now; ids that no longer exist are absent from the pages."""
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
-        """The mapping of one record to rows per table, columns in the order of `columns(stream)`; raises MappingError."""
+        """The mapping of a record to rows per table, columns in the order of `columns(stream)`; raises MappingError."""
 
     def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
         """Per table the columns that `to_rows` fills."""
@@ -247,7 +247,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one op. `retry`: not done now, send again on a later run; `refused`: not until the person changes."""
+    """What became of one op. `retry`: send again on a later run; `refused`: not until the person changes."""
 
     op: int
     outcome: Literal["done", "refused", "retry"]
@@ -273,8 +273,11 @@ class Destination(Protocol):
     platform: str
     limits: Limits
 
+    def check(self) -> None:
+        """Prove the key in the fewest calls. Raises AuthError or ScopeError for one that is refused."""
+
     def doctor(self) -> list[Finding]:
-        """Key and scopes, checked live. Raises AuthError on a refused key."""
+        """Key and scopes, each tried live. Raises AuthError on a refused key."""
 
     def audience_name(self, key: str, name: str) -> str:
         """What an audience of this segment is called here (prefix applied)."""
@@ -297,7 +300,9 @@ class Destination(Protocol):
     def live_flows(self, audience: Audience) -> Sequence[str]:
         """Names of live flows or automations that joining this audience starts."""
 
-    def estimate(self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]) -> tuple[int, float]:
+    def estimate(
+        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+    ) -> tuple[int, float]:
         """Calls and seconds that `batches` of these (per segment key) would take."""
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:

@@ -89,19 +89,14 @@ class ApplyReport:
 def check_keys(destinations: Sequence[Destination]) -> dict[str, PlatformError]:
     """Prove every key before anything is written anywhere; returns who did not answer.
 
-    Raises AuthError for a refused key, ScopeError for one that is known to lack something.
+    Raises AuthError or ScopeError for a refused key.
     """
     silent: dict[str, PlatformError] = {}
     for destination in destinations:
         try:
-            findings = destination.doctor()
+            destination.check()
         except Unavailable as error:
             silent[destination.name] = error
-            continue
-        bad = next((finding for finding in findings if finding.level == "error"), None)
-        if bad is not None:
-            way_out = f"; {bad.fix}" if bad.fix else ""
-            raise ScopeError(destination.platform, "check of the key", f"{bad.text}{way_out}")
     return silent
 
 

@@ -181,7 +181,8 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
     identities.look_up(store, destination, list(named), now, progress)
     if destination.limits.by_email:
         with store.read() as conn:
-            asked = audiences.sought(audience_rows.kept(conn, destination.name), destination.name, named)
+            peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
+            asked = audiences.sought(audience_rows.kept(conn, destination.name), destination.name, peopled)
         found = destination.find(asked) if asked else {}
         carriers: dict[str, int] = {}
     else:

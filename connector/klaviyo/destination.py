@@ -57,6 +57,10 @@ class Klaviyo:
         self._client.close()
         self._once.close()
 
+    def check(self) -> None:
+        """One read of the account."""
+        self._client.send(wire_lists.get_account())
+
     def doctor(self) -> list[Finding]:
         """Four cheap reads, one per scope that reads; scopes that write show only when something is written."""
         findings = [self._may(wire_lists.get_account()), self._may(wire_profiles.any_profile())]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
-from connector.errors import BadReply
+from connector.errors import BadReply, ScopeError
 from connector.shopify import wire
 from connector.shopify.connection import Asked, Connection
 from connector.shopify.doctor import examine_tags
@@ -34,6 +34,12 @@ class ShopifyTags:
     def calls(self) -> int:
         """Requests sent for tags so far."""
         return self._calls
+
+    def check(self) -> None:
+        """The shop's scopes, asked for once with the source."""
+        lacking = next((finding for finding in examine_tags(self._connection) if finding.level == "error"), None)
+        if lacking is not None:
+            raise ScopeError(PLATFORM, "check of the key", f"{lacking.text}; {lacking.fix}")
 
     def doctor(self) -> list[Finding]:
         """May tags be written? Raises AuthError on a refused key."""

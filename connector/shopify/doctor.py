@@ -36,7 +36,7 @@ def examine(connection: Connection) -> list[Finding]:
 
 def examine_tags(connection: Connection) -> list[Finding]:
     """May tags be written?"""
-    if "write_customers" in connection.read_shop().scopes:
+    if "write_customers" in connection.shop().scopes:
         return [Finding("ok", "tags", "customer tags can be written")]
     return [Finding("error", "tags", "the key lacks write_customers, so customer tags cannot be written", FIX)]
 

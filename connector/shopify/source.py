@@ -32,9 +32,9 @@ class ShopifySource:
         self.calls = 0
 
     def shop(self) -> Shop:
-        """Name, currency, zone and granted scopes, asked anew."""
+        """Name, currency, zone and granted scopes, asked for once."""
         before = self._connection.client.calls
-        shop = self._connection.read_shop()
+        shop = self._connection.shop()
         self.calls += self._connection.client.calls - before
         return shop
 

@@ -180,3 +180,9 @@ _LEARN = (
     "reason = excluded.reason, checked_at = excluded.checked_at WHERE remote_id IS NOT excluded.remote_id "
     "OR mailable IS NOT excluded.mailable OR reason IS NOT excluded.reason"
 )
+
+
+def has_members(conn: Connection, segment: str) -> bool:
+    """Whether anybody is in the segment."""
+    row = conn.exec_driver_sql("SELECT 1 FROM membership WHERE segment = ? LIMIT 1", (segment,)).first()
+    return row is not None

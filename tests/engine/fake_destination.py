@@ -31,6 +31,9 @@ class FakeTags:
         self.pushed: list[Op] = []
         self.calls = 0
 
+    def check(self) -> None:
+        self.doctor()
+
     def doctor(self) -> list[Finding]:
         self.calls += 1
         if self.key_error:
