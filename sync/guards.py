@@ -35,6 +35,8 @@ GUARDS: Final = (
 )
 
 SHARE: Final = 0.30
+SURGE: Final = 3.0
+"""Of the members, for a window of days such as a cart's: between two daily runs half of it and more is new people."""
 SMALLEST: Final = 10
 FRESH_SECONDS: Final = 24 * 3600
 
@@ -93,11 +95,12 @@ def check(facts: Facts, now: int) -> list[Guard]:
 
 def _sizes(facts: Facts) -> Iterable[tuple[str, str]]:
     if facts.left > SHARE * facts.before and facts.before >= SMALLEST and not facts.changeable:
-        share = _share(facts.left, facts.before)
+        share = _share(facts.left, facts.before, SHARE)
         yield MASS_REMOVE, f"{facts.left:,} of {facts.before:,} members ({share}) would leave"
     first = not facts.filled and not facts.adopted
-    if facts.add > SHARE * facts.before and facts.before >= SMALLEST and not first:
-        share = _share(facts.add, facts.before)
+    much = SURGE if facts.changeable else SHARE
+    if facts.add > much * facts.before and facts.before >= SMALLEST and not first:
+        share = _share(facts.add, facts.before, much)
         yield MASS_ADD, f"{people(facts.add)} would join {facts.before:,} members ({share})"
     if facts.left > 0 and facts.matched == 0 and not facts.changeable:
         yield EMPTIED, f"nobody is in the segment any more, {people(facts.before)} would leave"
@@ -140,8 +143,8 @@ def _line(facts: Facts, guard: str, text: str) -> str:
     return f"{facts.destination}: {facts.segment}: {text}; {way_out}"
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}, over {SHARE:.0%}"
+def _share(part: int, whole: int, limit: float) -> str:
+    return f"{part / whole:.0%}, over {limit:.0%}"
 
 
 def people(number: int) -> str:
