@@ -6,6 +6,7 @@ Times are UTC epoch seconds (int), money is integer minor units, a person is nam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -330,13 +331,17 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """All that a factory needs: the section of the config, the secrets found, time, and (in tests) a transport."""
+    """All that a factory needs: the section of the config, the secrets found, time, and (in tests) a transport.
+
+    What a factory opens it puts on `closing`, which whoever made the access closes.
+    """
 
     settings: Any
     secrets: Mapping[str, str]
     clock: Clock
     transport: Any = None
     budgets: dict[str, Any] = field(default_factory=dict)
+    closing: ExitStack = field(default_factory=ExitStack)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from sync.store.lock import RunLock
 
 BUG = 3
 INTERRUPTED = 130
+NOTHING_PULLED = "nothing has been pulled yet; run `regulars pull` or `regulars sync` first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
         _derive(work, steps, report, now)
     if steps.plan:
         shop = shop or _known_shop(work.store)
+        if shop is None:
+            raise RegularsError(NOTHING_PULLED)
         report.plan = make_plan(
             work.store,
             work.segments,
@@ -157,7 +160,7 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
             silent={name: str(error) for name, error in checked.items()},
             progress=work.progress,
         )
-        if shop is not None and any(guard.guard == TRUNCATED_HISTORY for guard in report.plan.guards):
+        if any(guard.guard == TRUNCATED_HISTORY for guard in report.plan.guards):
             report.notes.append(f"{work.project.store.name}: {shop.truncated}, or run with --force {TRUNCATED_HISTORY}")
     elif steps.plan_id is not None:
         report.plan = plans.load(work.store, steps.plan_id)
@@ -209,7 +212,7 @@ def metric_settings(project: Project, connection: Connection) -> MetricSettings:
     """How orders count, in which zone and currency. Raises RegularsError before the first pull."""
     shop = state.get_meta(connection, "shop")
     if shop is None:
-        raise RegularsError("nothing has been pulled yet; run `regulars pull` or `regulars sync` first")
+        raise RegularsError(NOTHING_PULLED)
     zone = project.timezone or ZoneInfo(shop["zone"])
     return MetricSettings(zone=zone, currency=shop["currency"], **project.orders.model_dump())
 

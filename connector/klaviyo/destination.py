@@ -229,7 +229,9 @@ def open_destination(access: Access) -> Klaviyo:
             policy=policy,
         )
 
-    return Klaviyo(client(Policy()), client(Policy(tries=1)), access.clock, access.settings.list_prefix)
+    account = Klaviyo(client(Policy()), client(Policy(tries=1)), access.clock, access.settings.list_prefix)
+    access.closing.callback(account.close)
+    return account
 
 
 def _granted(request: Call) -> Finding:

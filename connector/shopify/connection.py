@@ -112,6 +112,7 @@ def connect(access: Access) -> Connection:
         clock=access.clock,
         transport=access.transport,
     )
+    access.closing.callback(client.close)
     connection = Connection(client, judge, costs, bucket, access.clock)
     access.budgets[f"{PLATFORM}.connection"] = connection
     return connection

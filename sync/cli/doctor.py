@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from connector.base import Clock, Finding
@@ -74,16 +75,17 @@ def _segments(project: Project) -> Iterator[Finding]:
 
 
 def _platforms(project: Project, clock: Clock) -> Iterator[Finding]:
-    try:
-        source, destinations = connect(project, clock, {})
-    except RegularsError as error:
-        yield Finding("error", "keys", str(error))
-        return
-    for look in (source.doctor, *(destination.doctor for destination in destinations)):
+    with ExitStack() as closing:
         try:
-            yield from look()
-        except PlatformError as error:
-            yield Finding("error", error.platform, str(error))
+            source, destinations = connect(project, clock, {}, closing)
+        except (RegularsError, PlatformError) as error:
+            yield Finding("error", "keys", str(error))
+            return
+        for look in (source.doctor, *(destination.doctor for destination in destinations)):
+            try:
+                yield from look()
+            except PlatformError as error:
+                yield Finding("error", error.platform, str(error))
 
 
 def _database(project: Project, clock: Clock) -> Iterator[Finding]:

@@ -297,7 +297,7 @@ def sandbox(
 def main() -> None:
     """Run, and turn every failure into one line and its exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="regulars", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
         code = _explained(error)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +36,10 @@ def workspace(
     project = load_project(config)
     time = clock or SystemClock()
     segments = tuple(load(project.packs, project.segment_files))
-    source, destinations = connect(project, time, transports or {}) if online else (None, ())
-    store = open_store(project.database, clock=time)
-    try:
+    with ExitStack() as closing:
+        source, destinations = connect(project, time, transports or {}, closing) if online else (None, ())
+        store = open_store(project.database, clock=time)
+        closing.callback(store.close)
         with progress() as bars:
             yield Workspace(
                 project=project,
@@ -49,19 +50,23 @@ def workspace(
                 destinations=destinations,
                 progress=bars,
             )
-    finally:
-        store.close()
 
 
-def connect(project: Project, clock: Clock, transports: Mapping[str, Any]) -> tuple[Source, tuple[Destination, ...]]:
-    """The source and the enabled destinations. A store's source and write-back share one access, so one budget."""
+def connect(
+    project: Project, clock: Clock, transports: Mapping[str, Any], closing: ExitStack
+) -> tuple[Source, tuple[Destination, ...]]:
+    """The source and the enabled destinations, their connections open until `closing` is closed.
+
+    A store's source and write-back share one access, so one budget.
+    """
     accesses: dict[str, Access] = {}
 
     def access(platform: Any, settings: Any) -> Access:
         if platform.name not in accesses:
             secrets = require_secrets(platform, project.secrets)
             REDACTOR.add(*secrets.values())
-            accesses[platform.name] = Access(settings, secrets, clock, transports.get(platform.name))
+            transport = transports.get(platform.name)
+            accesses[platform.name] = Access(settings, secrets, clock, transport, closing=closing)
         return accesses[platform.name]
 
     store = access(project.store, project.store_settings)

@@ -31,7 +31,7 @@ ANYWHERE: list[tuple[str, Options]] = [
 ]
 SHOPIFY: list[tuple[str, Options]] = [("throttled", {}), ("server_error", {}), ("partial", {})]
 LOST_ANSWER: list[tuple[str, Options]] = [("act_reset", {}), ("act_timeout", {}), ("act_500", {})]
-ONCE = {
+ONCE: dict[str, list[tuple[str, Options]]] = {
     "OrdersPage": [*ANYWHERE, *SHOPIFY],
     "GetProfiles": [TOO_MANY_UNTIL, ("html_500", {}), ("truncated", {}), ("malformed", {})],
     "CreateList": [TOO_MANY, ("reset", {}), ("timeout", {}), ("truncated", {}), *LOST_ANSWER],

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -177,7 +177,7 @@ def test_the_thirteen_segments_have_the_expected_members(shop: RealShop, ids: di
 def test_both_remote_sides_hold_what_membership_says(shop: RealShop) -> None:
     """Tags at the store = membership now; lists = its consented, unsuppressed members."""
     project = load_project(shop.folder)
-    source, destinations = connect(project, SystemClock(), {})
+    source, destinations = connect(project, SystemClock(), {}, ExitStack())
     klaviyo = next(its for its in destinations if its.name == "klaviyo")
     pushed = [(row["key"], row["push"]) for row in json.loads(shop.run("segments", "list", "--json")) if row["push"]]
     members = {key: set(shop.run("segments", "members", key).split()) for key, _ in pushed}
