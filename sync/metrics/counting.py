@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -90,6 +91,7 @@ def exclusions(settings: MetricSettings) -> list[tuple[str, ColumnElement[bool]]
     return reasons
 
 
+@lru_cache(maxsize=8)
 def counted(settings: MetricSettings) -> ColumnElement[bool]:
     """An order that counts, whoever it belongs to."""
     words = [*NEVER_COUNTED, *([] if settings.count_unpaid else ["unpaid"])]
@@ -97,6 +99,7 @@ def counted(settings: MetricSettings) -> ColumnElement[bool]:
     return and_(*(not_(condition) for condition in rest), func.coalesce(orders.c.status, "").not_in(words))
 
 
+@lru_cache(maxsize=8)
 def has_money(settings: MetricSettings, facts: Table = orders) -> ColumnElement[bool]:
     """In the shop's currency. Money in another one is in no sum."""
     return func.coalesce(facts.c.currency, settings.currency) == settings.currency

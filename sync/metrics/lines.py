@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Select, case, cast, func, select
+from sqlalchemy import CTE, ColumnElement, Select, case, cast, func, or_, select
 
 from sync.metrics.counting import MetricSettings, Scope, counted, has_money, order_lines, orders
 from sync.metrics.family import Family
@@ -17,9 +17,10 @@ from sync.metrics.table import BIG
 
 def lines_family(scope: Scope, settings: MetricSettings) -> Family:
     """Sums over the lines of counted orders; the value of a line is its net in the shop's currency."""
-    sums = _sums(scope, settings)
-    category = _top(scope, settings, order_lines.c.category)
-    brand = _top(scope, settings, order_lines.c.brand)
+    others = _other_orders(scope, settings)
+    sums = _sums(scope, others)
+    category = _top(scope, others, order_lines.c.category)
+    brand = _top(scope, others, order_lines.c.brand)
     return Family(
         (sums, category, brand),
         {
@@ -35,19 +36,29 @@ def lines_family(scope: Scope, settings: MetricSettings) -> Family:
     )
 
 
-def _bought(scope: Scope, settings: MetricSettings) -> ColumnElement[bool]:
-    line = order_lines.c
-    other = select(orders.c.id).where(scope.covers(orders.c.customer_id), ~counted(settings))
-    return scope.covers(line.customer_id) & line.order_id.not_in(other)
+def _other_orders(scope: Scope, settings: MetricSettings) -> CTE:
+    """The few orders of which not everything counts."""
+    counts, money = counted(settings), has_money(settings)
+    return (
+        select(orders.c.id, counts.label("counts"), money.label("has_money"))
+        .where(scope.covers(orders.c.customer_id), or_(~counts, ~money))
+        .cte("other_orders")
+        .prefix_with("MATERIALIZED")
+    )
 
 
-def _value(scope: Scope, settings: MetricSettings) -> ColumnElement[Any]:
+def _bought(scope: Scope, others: CTE) -> ColumnElement[bool]:
     line = order_lines.c
-    foreign = select(orders.c.id).where(scope.covers(orders.c.customer_id), ~has_money(settings))
+    return scope.covers(line.customer_id) & line.order_id.not_in(select(others.c.id).where(~others.c.counts))
+
+
+def _value(others: CTE) -> ColumnElement[Any]:
+    line = order_lines.c
+    foreign = select(others.c.id).where(~others.c.has_money)
     return cast(func.sum(case((line.order_id.in_(foreign), 0), else_=line.net)), BIG)
 
 
-def _sums(scope: Scope, settings: MetricSettings) -> CTE:
+def _sums(scope: Scope, others: CTE) -> CTE:
     line = order_lines.c
     return (
         select(
@@ -56,20 +67,20 @@ def _sums(scope: Scope, settings: MetricSettings) -> CTE:
             func.count(line.product_id.distinct()).label("distinct_products"),
             func.count(line.category.distinct()).label("distinct_categories"),
             func.count(line.brand.distinct()).label("distinct_brands"),
-            _value(scope, settings).label("value"),
+            _value(others).label("value"),
         )
-        .where(_bought(scope, settings))
+        .where(_bought(scope, others))
         .group_by(line.customer_id)
         .cte("line_sums")
         .prefix_with("MATERIALIZED")
     )
 
 
-def _top(scope: Scope, settings: MetricSettings, entry: ColumnElement[Any]) -> CTE:
+def _top(scope: Scope, others: CTE, entry: ColumnElement[Any]) -> CTE:
     line, name = order_lines.c, str(entry.key)
     values: Select[Any] = (
-        select(line.customer_id, entry.label("entry"), _value(scope, settings).label("value"))
-        .where(_bought(scope, settings), entry.is_not(None))
+        select(line.customer_id, entry.label("entry"), _value(others).label("value"))
+        .where(_bought(scope, others), entry.is_not(None))
         .group_by(line.customer_id, entry)
     )
     each = values.subquery(f"values_by_{name}").c
