@@ -95,7 +95,7 @@ def test_partial_runs_end_where_a_full_run_does(store: Store, history: History, 
 
 @given(history=histories(people=3, most_orders=8))
 def test_the_next_evaluation_is_the_next_change(store: Store, history: History) -> None:
-    """Until `next_eval_at` time alone changes no personal column; then it changes one."""
+    """Until `next_eval_at` time alone changes no windowed column; without one, it never does."""
     clear(store)
     with store.begin() as connection:
         put(connection, history, BERLIN)

@@ -11,8 +11,8 @@ import pytest
 from online_retail import instant, load, number, pence, rows
 
 from sync.clock import ManualClock
-from sync.metrics import MetricSettings, refresh
-from sync.store.engine import Store, open_store
+from sync.metrics import MetricSettings, as_of, refresh
+from sync.store.engine import Connection, Store, open_store
 from sync.store.migrations import build_indexes
 
 pytestmark = pytest.mark.proof
@@ -124,10 +124,11 @@ def differences(found: dict[int, tuple[object, ...]], folder: Path) -> list[str]
     return wrong
 
 
-def metrics(store: Store) -> dict[int, tuple[object, ...]]:
+def metrics(connection: Connection) -> dict[int, tuple[object, ...]]:
     """All compared columns of everybody."""
     columns = ", ".join([*MONEY.values(), *EXACT.values(), *INSTANTS.values(), *FLOATS.values()])
-    return {int(key): tuple(rest) for key, *rest in store.query(f"SELECT customer_id, {columns} FROM customer_metrics")}
+    rows = connection.exec_driver_sql(f"SELECT customer_id, {columns} FROM customer_metrics")
+    return {int(key): tuple(rest) for key, *rest in rows}
 
 
 def test_every_column_is_compared(folder: Path) -> None:
@@ -138,6 +139,16 @@ def test_every_column_is_compared(folder: Path) -> None:
 
 def test_metrics_equal_the_expected_ones(shop: Store, folder: Path) -> None:
     """Money to the penny, numbers and dates exactly, quotients to 1e-9, for all 4,372 customers."""
-    found = metrics(shop)
+    with shop.read() as connection:
+        found = metrics(connection)
     assert len(found) == 4372
     assert differences(found, folder) == []
+
+
+def test_an_earlier_instant_is_found_again_later(shop: Store, folder: Path) -> None:
+    """A hundred days on, with metrics of that day, `as_of` still gives the expected values of the earlier one."""
+    refresh(shop, now=NOW + 100 * DAY, settings=SETTINGS)
+    with shop.read() as connection:
+        assert differences(metrics(connection), folder) != []
+        as_of(connection, now=NOW, settings=SETTINGS)
+        assert differences(metrics(connection), folder) == []
