@@ -13,7 +13,7 @@ from bench.runner import Bench, Result, table
 
 GROUPS = {
     "ingest": "targets 2 and 5: pages into SQLite, and the same pages again",
-    "peers": "targets 3 and 4: the same pages through dlt and a Singer tap, where they are installed",
+    "peers": "targets 3 and 4: the same pages through dlt and Singer's tap and target, where they are installed",
     "derive": "targets 6, 7 and 9: metrics from facts: all, a few, and those whose windows move",
     "rules": "target 8: thirty rules and their changes",
     "memory": "target 11: the largest resident size while pages come in",

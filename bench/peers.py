@@ -1,4 +1,4 @@
-"""Targets 3 and 4: the same pages through dlt and through a Singer tap, where they are installed.
+"""Targets 3 and 4: the same pages through dlt and through Singer's tap and target, where they are installed.
 
 They are no dependencies of ours. `--peers PYTHON` names an interpreter that has them, for example of
 `python -m venv /tmp/peers && /tmp/peers/bin/pip install 'dlt[sqlalchemy]' singer-sdk`.
@@ -19,7 +19,7 @@ from bench.runner import Bench, Result, Timed, Timing, alternate, at_least, miss
 
 PEERS = (
     ("3", "dlt", "peer_dlt", 6.0, "pages into SQLite, speed beside dlt (REST source, merge into SQLite)"),
-    ("4", "singer_sdk", "peer_singer", 8.0, "the same beside a Singer tap alone (its messages are thrown away)"),
+    ("4", "singer_sdk", "peer_singer", 8.0, "the same beside a Singer tap and target (SQLite)"),
 )
 ROUNDS = 2
 
