@@ -149,7 +149,8 @@ def find(work: Workspace, key: str) -> Segment:
     for segment in work.segments:
         if segment.key == key:
             return segment
-    raise UsageError(f"no segment {key!r}{nearest(key, [its.key for its in work.segments])}; `regulars segments list`")
+    near = nearest(key, [its.key for its in work.segments])
+    raise UsageError(f"no segment {key!r}{near or ';'} `regulars segments list` shows all")
 
 
 def people_of(work: Workspace, segment: Segment, view: View, instant: int | None) -> list[int]:

@@ -45,10 +45,7 @@ def run_sync(
     )
     with workspace(config, online=True) as work:
         report = run(work, "sync", steps)
-    if not as_json and report.plan is not None and (dry_run or report.plan.held):
-        _show_plan(report.plan)
-        show()
-    finish(report, as_json=as_json)
+    finish(report, as_json=as_json, with_plan=dry_run)
 
 
 def run_pull(*, config: Path | None, full: bool, only: str | None, as_json: bool) -> None:
@@ -100,9 +97,6 @@ def run_apply(
     steps = Steps(plan=plan_id is None, apply=True, plan_id=plan_id, force=tuple(force), adopt=adopt)
     with workspace(config, online=True) as work:
         report = run(work, "apply", steps)
-    if not as_json and report.plan is not None and report.plan.held:
-        _show_plan(report.plan)
-        show()
     finish(report, as_json=as_json)
 
 
@@ -121,12 +115,18 @@ def _now_only(command: str, as_of: str | None) -> None:
         raise UsageError(f"{command}: --as-of looks back and never writes; {command} works on the present only")
 
 
-def finish(report: RunReport, *, as_json: bool) -> None:
-    """The report on stdout, what wants attention on stderr. Raises Exit with the run's code."""
+def finish(report: RunReport, *, as_json: bool, with_plan: bool = False) -> None:
+    """The report on stdout, what wants attention on stderr. Raises Exit with the run's code.
+
+    The plan comes last, because it ends with the next command; one that is held is always shown.
+    """
     if as_json:
         show_json(report.to_json())
     else:
         show(run_text(report))
+        if report.plan is not None and (with_plan or report.plan.held):
+            show()
+            _show_plan(report.plan)
     _warn(report)
     raise typer.Exit(report.exit)
 
