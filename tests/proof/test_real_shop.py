@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -176,8 +176,13 @@ def test_the_thirteen_segments_have_the_expected_members(shop: RealShop, ids: di
 
 def test_both_remote_sides_hold_what_membership_says(shop: RealShop) -> None:
     """Tags at the store = membership now; lists = its consented, unsuppressed members."""
-    project = load_project(shop.folder)
-    source, destinations = connect(project, SystemClock(), {}, ExitStack())
+    with ExitStack() as stack:
+        source, destinations = connect(load_project(shop.folder), SystemClock(), {}, stack)
+        check_both(shop, source, destinations)
+
+
+def check_both(shop: RealShop, source: Source, destinations: Sequence[Destination]) -> None:
+    """Read everything back through the platforms' own APIs."""
     klaviyo = next(its for its in destinations if its.name == "klaviyo")
     pushed = [(row["key"], row["push"]) for row in json.loads(shop.run("segments", "list", "--json")) if row["push"]]
     members = {key: set(shop.run("segments", "members", key).split()) for key, _ in pushed}
@@ -197,7 +202,7 @@ def test_both_remote_sides_hold_what_membership_says(shop: RealShop) -> None:
                 consented[str(person["id"])] = person["email_key"]
     assert tags == {key: members[key] for key, push in pushed if "tags" in push and members[key]}
     profiles = {profile.email: profile for page in klaviyo.lookup(sorted(set(consented.values()))) for profile in page}
-    names = {row[0]: row[1] for row in _audiences(shop)}
+    names = dict(_audiences(shop))
     for key, push in pushed:
         if "klaviyo" not in push:
             continue
@@ -211,7 +216,7 @@ def test_both_remote_sides_hold_what_membership_says(shop: RealShop) -> None:
 
 
 def _audiences(shop: RealShop) -> list[tuple[str, str]]:
-    with sqlite3.connect(shop.folder / "regulars.db") as connection:
+    with closing(sqlite3.connect(shop.folder / "regulars.db")) as connection:
         return connection.execute("SELECT segment, remote_id FROM audience WHERE destination = 'klaviyo'").fetchall()
 
 
