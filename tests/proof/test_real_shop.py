@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from connector.base import Audience, Cursor
+from connector.base import Audience, Cursor, Destination, Source
 from sync.cli.wiring import connect
 from sync.clock import SystemClock
 from sync.config import load_project
