@@ -15,6 +15,9 @@ from sync.segments.evaluate import evaluate
 from sync.store.engine import Store
 
 RULES = 30
+SCAN = "SELECT sum(number_of_orders), {} FROM customer_metrics NOT INDEXED"
+"""As far into the rows as the rules look; SQLite skips what lies behind the last column asked for."""
+
 READ = frozenset({"customers", "orders", "carts"})
 
 
@@ -33,9 +36,8 @@ def run(bench: Bench) -> Iterator[Result]:
         rules=lambda: partial(_evaluate, store, plain, later),
         catalogue=lambda: partial(_evaluate, store, every, later),
         pairs=lambda: partial(_pairs, store, plain, later),
-        scan=lambda: partial(
-            store.query, "SELECT sum(number_of_orders), sum(amount_spent) FROM customer_metrics NOT INDEXED"
-        ),
+        scan=lambda: partial(store.query, SCAN.format("max(lifecycle_stage)")),
+        shallow=lambda: partial(store.query, SCAN.format("sum(amount_spent)")),
     )
     changes = _evaluate(store, plain, later)
     assert changes == _pairs(store, plain, later), "the two ways disagree"
@@ -50,7 +52,8 @@ def run(bench: Bench) -> Iterator[Result]:
 def _beside_scan(best: dict[str, Timing], rules: int, changes: int, catalogue: int) -> Result:
     scan = best["scan"].cpu
     figures = (
-        f"{changes:,} changes; scan, difference and writing {best['rules']}, one scan of the metrics {best['scan']}\n"
+        f"{changes:,} changes; scan, difference and writing {best['rules']}, one scan of the metrics {best['scan']}; "
+        f"beside a scan of early columns only ({best['shallow']}) {best['rules'].cpu / best['shallow'].cpu:.1f}x\n"
         f"the whole catalogue of {catalogue}, with conditions on lines, percentiles and lists, {best['catalogue']}: "
         f"{best['catalogue'].cpu / scan:.1f}x"
     )
