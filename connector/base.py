@@ -248,12 +248,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one op. `retry`: send again on a later run; `refused`: not until the person changes."""
+    """What became of one op. `retry`: send again on a later run; `refused`: not until the person changes.
+
+    `gone`: the audience itself does not exist (any more), so nobody is in it.
+    """
 
     op: int
     outcome: Literal["done", "refused", "retry"]
     reason: str | None = None
     remote_id: str | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

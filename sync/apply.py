@@ -296,6 +296,8 @@ class _Sender:
             answered = [(op, receipts.get(op.id) or Receipt(op.id, "retry", "no answer for this person")) for op in ops]
             with self._store.begin() as conn:
                 queue.settle(conn, self._destination, answered, self._run_id, self._moment())
+                for segment in {op.audience.segment for op, its in answered if its.gone}:
+                    audience_rows.lose(conn, self._destination.name, segment)
             self._count(answered)
         self._sent += len(batch.ops)
         self._progress.update(f"{self._destination.name}: writing", self._sent)

@@ -49,8 +49,8 @@ class Push:
         try:
             found = {receipt.op: receipt for receipt in do(audience.remote_id, batch.ops)}
         except _ListGone:
-            reason = f"list {audience.name!r} ({audience.remote_id}) no longer exists in Klaviyo"
-            found = {op.id: Receipt(op.id, "retry", reason) for op in batch.ops}
+            reason = f"list {audience.name!r} ({audience.remote_id}) no longer exists in Klaviyo and is made anew"
+            found = {op.id: Receipt(op.id, "retry", reason, gone=True) for op in batch.ops}
         return [found[op.id] for op in batch.ops]
 
     def _add(self, list_id: str, ops: Sequence[Op]) -> Iterator[Receipt]:

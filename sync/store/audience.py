@@ -88,6 +88,12 @@ def come_back(conn: Connection, destination: str, segment: str, name: str) -> bo
     return True
 
 
+def lose(conn: Connection, destination: str, segment: str) -> None:
+    """Forget an audience that somebody deleted at the destination, and who was in it: the next plan makes it anew."""
+    for table in ("ledger", "audience"):
+        conn.exec_driver_sql(f"DELETE FROM {table} WHERE destination = ? AND segment = ?", (destination, segment))
+
+
 def forget_replaced(conn: Connection, destination: str) -> None:
     """Drop the rows of audiences that were left for another name and hold nobody of ours any more."""
     conn.exec_driver_sql(

@@ -247,6 +247,22 @@ def test_an_import_with_failures_refuses_only_those(shop: LocalShop, calm: dict[
     check_nothing_doubled(shop)
 
 
+def test_a_list_deleted_under_our_hands_comes_back_with_the_next_sync(shop: LocalShop, calm: dict[str, Any]) -> None:
+    """The list is made again, and its members join it."""
+    account = shop.klaviyo.account
+
+    def lose() -> None:
+        account.delete_list(next(iter(account.lists)))
+
+    shop.faults.before("AddProfilesToList", lose)
+    ran = shop.go()
+    assert ran.code == 4
+    check_one_line(ran.err, shop, "klaviyo: ", "no longer exists in Klaviyo", "run `regulars sync` again")
+    healed = shop.go()
+    assert (healed.code, healed.err) == (0, "")
+    check_healed(shop, calm)
+
+
 LATER = [
     ("RemoveProfilesFromList", "act_timeout", {}),
     ("CustomersPage", "truncated", {}),

@@ -324,7 +324,8 @@ def test_a_list_deleted_by_hand_makes_its_ops_wait(rig: Rig, kind: str) -> None:
     receipts = rig.push(ops)
 
     assert receipts[1].outcome == "retry"
-    assert receipts[1].reason == f"list 'VIP' ({audience.remote_id}) no longer exists in Klaviyo"
+    assert receipts[1].reason == f"list 'VIP' ({audience.remote_id}) no longer exists in Klaviyo and is made anew"
+    assert receipts[1].gone
 
 
 def test_an_audience_without_an_id_cannot_be_pushed(rig: Rig) -> None:
