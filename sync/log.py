@@ -12,7 +12,7 @@ from connector.redact import REDACTOR
 log: structlog.stdlib.BoundLogger = structlog.get_logger("regulars")
 
 
-def configure(*, as_json: bool = False, level: int = logging.INFO) -> None:
+def configure(*, as_json: bool = False, level: int = logging.WARNING) -> None:
     """Set up the log once for the process. Libraries' own loggers go the same way from WARNING on."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

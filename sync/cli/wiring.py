@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from connector.base import Access, Clock, Destination, Source
+from connector.budget import Budgets
 from connector.redact import REDACTOR
+from sync import log
 from sync.cli.output import note, progress
 from sync.clock import SystemClock
 from sync.config import Project, load_project, require_secrets
@@ -18,7 +20,8 @@ from sync.errors import UsageError
 from sync.metrics import MetricSettings, as_of
 from sync.runs import Workspace, metric_settings, sources_read
 from sync.segments.catalogue import load
-from sync.store.engine import Connection, open_store
+from sync.store import state
+from sync.store.engine import Connection, Store, open_store
 
 
 @contextmanager
@@ -33,13 +36,16 @@ def workspace(
 
     A mistake in config, keys or segments is raised before the database is touched.
     """
+    log.configure()
     project = load_project(config)
     time = clock or SystemClock()
     segments = tuple(load(project.packs, project.segment_files))
     with ExitStack() as closing:
-        source, destinations = connect(project, time, transports or {}, closing) if online else (None, ())
+        paces: dict[str, Budgets] = {}
+        source, destinations = connect(project, time, transports or {}, closing, paces) if online else (None, ())
         store = open_store(project.database, clock=time)
         closing.callback(store.close)
+        closing.enter_context(_paced(store, paces, time))
         with progress() as bars:
             yield Workspace(
                 project=project,
@@ -52,12 +58,28 @@ def workspace(
             )
 
 
+@contextmanager
+def _paced(store: Store, paces: Mapping[str, Budgets], clock: Clock) -> Iterator[None]:
+    """Limits as the last run left them, so that a run started right after it does not burst."""
+    with store.read() as connection:
+        for name, budgets in paces.items():
+            budgets.restore(state.get_meta(connection, f"pace:{name}", {}), clock.now())
+    yield
+    with store.begin() as connection:
+        for name, budgets in paces.items():
+            state.set_meta(connection, f"pace:{name}", budgets.snapshot(clock.now()))
+
+
 def connect(
-    project: Project, clock: Clock, transports: Mapping[str, Any], closing: ExitStack
+    project: Project,
+    clock: Clock,
+    transports: Mapping[str, Any],
+    closing: ExitStack,
+    paces: dict[str, Budgets] | None = None,
 ) -> tuple[Source, tuple[Destination, ...]]:
     """The source and the enabled destinations, their connections open until `closing` is closed.
 
-    A store's source and write-back share one access, so one budget.
+    A store's source and write-back share one access, so one budget; `paces` takes the budgets by platform.
     """
     accesses: dict[str, Access] = {}
 
@@ -78,7 +100,10 @@ def connect(
             raise TypeError(f"{wanted.platform.name} is no destination")
         own = store if wanted.platform is project.store else access(wanted.platform, wanted.settings)
         made.append(wanted.platform.destination(own, wanted.settings))
-    return project.store.source(store), tuple(made)
+    source = project.store.source(store)
+    if paces is not None:
+        paces |= {name: its.budgets[name] for name, its in accesses.items()}
+    return source, tuple(made)
 
 
 @dataclass(frozen=True, slots=True)
