@@ -21,7 +21,7 @@ _names = count()
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    sizes = (bench.size(5_000, 1_000), bench.size(40_000, 4_000))
+    sizes = (bench.size(10_000, 1_000), bench.size(80_000, 4_000))
     found = {orders: _ingest(bench, orders) for orders in sizes}
     idle, largest = found[sizes[-1]]
     shown = ", ".join(f"{orders:,} orders {peak / MEGABYTE:.0f} MB" for orders, (_, peak) in found.items())
