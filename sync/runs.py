@@ -21,6 +21,7 @@ from sync.progress import Progress
 from sync.pull import PullReport, pull
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
+from sync.segments.yardsticks import note_yardsticks
 from sync.store import plans, state
 from sync.store.engine import Connection, Store
 from sync.store.lock import RunLock
@@ -203,6 +204,7 @@ def _derive(work: Workspace, steps: Steps, report: RunReport, now: int) -> None:
         read = sources_read(connection)
     report.metrics = refresh(work.store, now=now, settings=settings, full=steps.full)
     with work.store.begin() as connection:
+        note_yardsticks(connection, work.segments, now=now, settings=settings, run_id=report.run, sources_read=read)
         report.segments = evaluate(
             connection, work.segments, now=now, settings=settings, run_id=report.run, sources_read=read
         )

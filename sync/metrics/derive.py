@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sync.metrics.counting import MetricSettings, Scope, customers, dirty, exclusions, has_money, live, orders
 from sync.metrics.days import local_days
 from sync.metrics.figures import Figures, count_gaps, keep, measure
+from sync.metrics.former import keep_changed, set_aside
 from sync.metrics.personal import personal_rows, write_personal
 from sync.metrics.portable import rows_written, upsert
 from sync.metrics.storewide import write_store
@@ -110,10 +111,12 @@ def recompute(
     gaps = scope.covers(customer_gaps.c.customer_id)
     if scope.dirty:
         connection.execute(count_gaps(dialect, gaps, -1))
+    set_aside(connection, scope)
     *prepare, write = write_personal(dialect, scope, now, settings)
     for statement in prepare:
         connection.execute(statement)
     written = rows_written(connection, connection.execute(write))
+    keep_changed(connection, scope, now)
     if scope.dirty:
         connection.execute(count_gaps(dialect, gaps, 1))
         connection.execute(delete(store_gaps).where(store_gaps.c.times == 0))

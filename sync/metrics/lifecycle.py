@@ -14,6 +14,8 @@ from sync.metrics.table import customer_metrics
 LOYAL_ORDERS = 3
 LOYAL_QUARTERS = 2
 LOST_DAYS = 180
+AT_RISK, WINBACK, LAPSED = 1.5, 2, 3
+"""Beyond so many times the expected days since the last order."""
 
 
 def expected_days(store_gap: float) -> ColumnElement[Any]:
@@ -41,10 +43,10 @@ def stage(person: ReadOnlyColumnCollection[str, Any], now: int) -> ColumnElement
     days = (now - m.last_order_date) / float(DAY)
     ratio = days / m.expected
     return case(
-        (and_(ratio > 3, days >= LOST_DAYS), "lost"),
-        (ratio > 3, "lapsed"),
-        (ratio > 2, "winback"),
-        (ratio > 1.5, "at-risk"),
+        (and_(ratio > LAPSED, days >= LOST_DAYS), "lost"),
+        (ratio > LAPSED, "lapsed"),
+        (ratio > WINBACK, "winback"),
+        (ratio > AT_RISK, "at-risk"),
         (and_(m.number_of_orders >= LOYAL_ORDERS, m.active_quarters >= LOYAL_QUARTERS), "loyal"),
         (m.number_of_orders >= 2, "active"),
         (m.number_of_orders == 1, "new"),

@@ -3,6 +3,8 @@
 `customer_metrics` holds one row per live customer: the stored attributes of the vocabulary, and a few facts that the
 store-wide pass needs and nobody is shown. `customer_gaps` and `store_gaps` count the days between purchase days, of a
 person and over the store, so that the store's median follows a change without reading all orders again.
+`customer_before` keeps the personal columns as they were before a change at `at`, all NULL for who was not there: what
+`why` tells a person's own doing by.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ STORE = tuple(one.name for one in _stored if one.layer == "store")
 _KINDS = {one.name: one.kind for one in _stored} | HIDDEN
 
 
-def derived_tables(metadata: MetaData, *, temporary: bool = False) -> tuple[Table, Table, Table, Table]:
-    """customer_metrics, customer_gaps, store_gaps, store_figures: the kept ones, or their like for one connection."""
+def derived_tables(metadata: MetaData, *, temporary: bool = False) -> tuple[Table, Table, Table, Table, Table]:
+    """customer_metrics, customer_gaps, store_gaps, store_figures, customer_before: the kept ones, or their like for one
+    connection."""
     prefixes = ["TEMPORARY"] if temporary else []
     metrics = Table(
         "customer_metrics",
@@ -80,7 +83,16 @@ def derived_tables(metadata: MetaData, *, temporary: bool = False) -> tuple[Tabl
         Column("value", Float()),
         prefixes=prefixes,
     )
-    return metrics, gaps, store, figures
+    before = Table(
+        "customer_before",
+        metadata,
+        Column("customer_id", BIG, primary_key=True, autoincrement=False),
+        Column("at", BIG, primary_key=True, autoincrement=False, index=not temporary),
+        *(Column(name, _TYPES[_KINDS[name]]) for name in PERSONAL),
+        prefixes=prefixes,
+        sqlite_with_rowid=False,
+    )
+    return metrics, gaps, store, figures, before
 
 
-customer_metrics, customer_gaps, store_gaps, store_figures = derived_tables(SQLModel.metadata)
+customer_metrics, customer_gaps, store_gaps, store_figures, customer_before = derived_tables(SQLModel.metadata)

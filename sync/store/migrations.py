@@ -102,7 +102,13 @@ def _derived() -> tuple[Table, ...]:
     """Imported late: the metrics package itself uses the store."""
     from sync.metrics import table
 
-    return table.customer_metrics, table.customer_gaps, table.store_gaps, table.store_figures
+    return (
+        table.customer_metrics,
+        table.customer_gaps,
+        table.store_gaps,
+        table.store_figures,
+        table.customer_before,
+    )
 
 
 def _outdated(connection: Connection) -> bool:

@@ -243,6 +243,27 @@ class SegmentState(SQLModel, table=True):
     evaluated_at: int | None = None
 
 
+class Evaluation(SQLModel, table=True):
+    """When a run evaluated the segments, when that was done before, and which were new or changed (a JSON list)."""
+
+    __tablename__ = "evaluation"
+    run_id: int = Field(sa_column=_id())
+    at: int
+    since: int | None = None
+    ruled: str
+
+
+class Yardstick(SQLModel, table=True):
+    """Append-only: a figure of the store, or the cut of a rank, was another in this run than in the one before."""
+
+    __tablename__ = "yardstick"
+    __table_args__ = _CLUSTERED
+    name: str = Field(primary_key=True)
+    run_id: int = Field(sa_column=_id())
+    before: float | None = None
+    value: float | None = None
+
+
 class AudienceRow(SQLModel, table=True):
     """A tag, label or list that we keep at a destination."""
 

@@ -36,6 +36,61 @@ CREATE TABLE carts (
 	digest INTEGER, 
 	PRIMARY KEY (id)
 );
+CREATE TABLE customer_before (
+	customer_id INTEGER NOT NULL, 
+	at INTEGER NOT NULL, 
+	number_of_orders INTEGER, 
+	gross_amount INTEGER, 
+	amount_discounted INTEGER, 
+	amount_paid INTEGER, 
+	amount_refunded INTEGER, 
+	amount_spent INTEGER, 
+	average_order_value FLOAT, 
+	first_order_date INTEGER, 
+	last_order_date INTEGER, 
+	mean_days_between_orders FLOAT, 
+	median_days_between_orders FLOAT, 
+	purchase_days INTEGER, 
+	mean_days_between_purchase_days FLOAT, 
+	median_days_between_purchase_days FLOAT, 
+	purchase_days_last_365d INTEGER, 
+	active_quarters INTEGER, 
+	orders_last_30d INTEGER, 
+	orders_last_90d INTEGER, 
+	orders_last_365d INTEGER, 
+	spent_last_90d INTEGER, 
+	spent_last_365d INTEGER, 
+	spent_prior_90d INTEGER, 
+	discount_share FLOAT, 
+	discounted_orders_share FLOAT, 
+	coupon_orders_share FLOAT, 
+	full_price_orders_share FLOAT, 
+	refund_rate FLOAT, 
+	refunded_orders_share FLOAT, 
+	items_purchased INTEGER, 
+	distinct_products INTEGER, 
+	distinct_categories INTEGER, 
+	distinct_brands INTEGER, 
+	top_category TEXT, 
+	top_category_share FLOAT, 
+	top_brand TEXT, 
+	top_brand_share FLOAT, 
+	open_carts INTEGER, 
+	open_cart_value INTEGER, 
+	abandoned_checkout_date INTEGER, 
+	open_carts_last_30d INTEGER, 
+	open_carts_without_later_order INTEGER, 
+	nov_dec_orders_share FLOAT, 
+	weekend_orders_share FLOAT, 
+	money_orders INTEGER, 
+	first_order_id INTEGER, 
+	second_purchase_gap INTEGER, 
+	last_purchase_gap INTEGER, 
+	earlier_median_gap FLOAT, 
+	next_eval_at INTEGER, 
+	PRIMARY KEY (customer_id, at)
+)
+ WITHOUT ROWID;
 CREATE TABLE customer_gaps (
 	customer_id INTEGER NOT NULL, 
 	days INTEGER NOT NULL, 
@@ -139,6 +194,13 @@ CREATE TABLE customers (
 CREATE TABLE dirty (
 	customer_id INTEGER NOT NULL, 
 	PRIMARY KEY (customer_id)
+);
+CREATE TABLE evaluation (
+	run_id INTEGER NOT NULL, 
+	at INTEGER NOT NULL, 
+	since INTEGER, 
+	ruled VARCHAR NOT NULL, 
+	PRIMARY KEY (run_id)
 );
 CREATE TABLE identity (
 	destination VARCHAR NOT NULL, 
@@ -349,6 +411,15 @@ CREATE TABLE sync_run (
 	report VARCHAR, 
 	PRIMARY KEY (id)
 );
+CREATE TABLE yardstick (
+	name VARCHAR NOT NULL, 
+	run_id INTEGER NOT NULL, 
+	"before" FLOAT, 
+	value FLOAT, 
+	PRIMARY KEY (name, run_id)
+)
+ WITHOUT ROWID;
+CREATE INDEX ix_customer_before_at ON customer_before (at);
 CREATE INDEX ix_customer_metrics_next_eval_at ON customer_metrics (next_eval_at);
 CREATE INDEX ix_outbox_key ON outbox (destination, segment, customer_id) WHERE state IN ('pending', 'sent', 'retry');
 CREATE INDEX ix_outbox_open ON outbox (destination, id) WHERE state IN ('pending', 'sent', 'retry');
