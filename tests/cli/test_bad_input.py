@@ -387,7 +387,7 @@ def test_a_full_disk_loses_nothing(limit: str, said: str, served: TestShop, shop
 
 def test_two_at_once(tmp_path: Path) -> None:
     """The second is told who is at work and since when, exit 1; the first goes on to its end."""
-    with open_shop(tmp_path / "project", customers=40) as shop:
+    with open_shop(tmp_path / "project", customers=20) as shop:
         second: list[Ran] = []
         shop.faults.before("OrdersPage", lambda: second.append(shop.run("sync")))
         first = shop.call("sync")
@@ -401,7 +401,7 @@ def test_two_at_once(tmp_path: Path) -> None:
 
 def test_ctrl_c_in_mid_pull(tmp_path: Path) -> None:
     """Exit 130 and one line; the next sync goes on, and nothing is missing."""
-    with open_shop(tmp_path / "project", customers=40) as shop:
+    with open_shop(tmp_path / "project", customers=20) as shop:
         children: list[subprocess.Popen[str]] = []
         shop.faults.before("OrdersPage", lambda: children[0].send_signal(signal.SIGINT))
         shop.faults.add("OrdersPage", "delay", seconds=1.0)
