@@ -89,7 +89,11 @@ def _platforms(project: Project, clock: Clock) -> Iterator[Finding]:
 
 
 def _database(project: Project, clock: Clock) -> Iterator[Finding]:
-    store = open_store(project.database, clock=clock)
+    try:
+        store = open_store(project.database, clock=clock)
+    except RegularsError as error:
+        yield Finding("error", "database", str(error))
+        return
     try:
         with store.read() as connection:
             runs = state.last_runs(connection)

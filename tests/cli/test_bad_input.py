@@ -330,6 +330,10 @@ def test_a_file_that_is_not_our_database(spoil: Callable[[Path], str], shop: Tes
     calls = shop.requests()
     check_untouched(shop, shop.call("sync"), 1, "regulars.db: ", text, database=True)
     assert shop.requests() == calls
+    doctor = shop.call("doctor")
+    assert doctor.code == 1
+    assert any(line.startswith("BAD   database: ") and text in line for line in doctor.out.splitlines()), doctor.out
+    assert "ok    key: accepted by" in doctor.out
     if database.is_file() and spoil is not newer and spoil is not foreign:
         assert database.read_bytes() == before
 
