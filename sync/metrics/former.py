@@ -35,9 +35,11 @@ def keep_changed(connection: Connection, scope: Scope, now: int) -> None:
     same `now` leaves the first copy."""
     f, m = _former.c, customer_metrics.c
     at = literal(now, BIG).label("at")
-    same = _former.join(customer_metrics, m.customer_id == f.customer_id)
-    differs = or_(*(f[name].is_distinct_from(m[name]) for name in PERSONAL))
-    _keep(connection, select(*(f[name] for name in _COLUMNS), at).select_from(same).where(differs))
+    if connection.execute(select(f.customer_id).limit(1)).first():
+        same = _former.join(customer_metrics, m.customer_id == f.customer_id)
+        differs = or_(*(f[name].is_distinct_from(m[name]) for name in PERSONAL))
+        changed = select(*(f[name] for name in _COLUMNS), at).select_from(same)
+        _keep(connection, changed.where(scope.covers(m.customer_id), differs))
     if scope.dirty:
         beside = customer_metrics.outerjoin(_former, m.customer_id == f.customer_id)
         new = and_(scope.covers(m.customer_id), f.customer_id.is_(None))
