@@ -70,20 +70,15 @@ def _lists(bench: Bench) -> Result:
     ops = _difference(people, audiences)
     ops += [Op(10**6 + n, "add", audiences[n % 2], one) for n, one in enumerate(strangers)]
     _push(lists, ops)
-    writes, groups = klaviyo_limits().writes, Counter(_group(op) for op in ops)
-    least = sum(-(-n // (writes.import_profiles if kind == "import" else writes.relationship))
-                for (kind, _), n in groups.items())  # fmt: skip
+    writes = klaviyo_limits().writes
+    groups = Counter((op.action, op.audience.segment) for op in ops)
+    least = -(-len(strangers) // writes.import_profiles) + sum(-(-n // writes.relationship) for n in groups.values())
     made = sum(number for name, number in server.requests.items() if not name.startswith("GET"))
     figures = (
-        f"{len(ops):,} changes of {SEGMENTS} lists, {len(strangers):,} of them imports of unknown people: "
+        f"{len(ops):,} changes of {SEGMENTS} lists, {len(strangers):,} of them of people unknown there: "
         f"{made} writes, at least {least}; with polling and reading back {server.requests.total()} requests"
     )
     return at_most("13b", "writes for changed lists (Klaviyo) beside the fewest possible", 1.05, made / least, figures)
-
-
-def _group(op: Op) -> tuple[str, str]:
-    kind = "remove" if op.action == "remove" else "add" if op.person.remote_id else "import"
-    return kind, op.audience.segment
 
 
 def _difference(people: Sequence[Person], audiences: Sequence[Audience]) -> list[Op]:
