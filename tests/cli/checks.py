@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from shop import TestShop
+from shop import Ran, TestShop
 
 from connector.sandbox.records import email_key
 
@@ -89,6 +89,14 @@ def check_one_line(text: str, shop: TestShop, *parts: str) -> None:
     for part in parts:
         assert part in lines[0], lines[0]
     check_private(text, shop)
+
+
+def check_untouched(shop: TestShop, ran: Ran, code: int, *parts: str, database: bool) -> None:
+    """Exit code, one line with these parts, no result; no write at either side; the database only if it may be."""
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    check_one_line(ran.err, shop, *parts)
+    assert (shop.folder / "regulars.db").exists() is database
 
 
 def check_private(text: str, shop: TestShop) -> None:
