@@ -147,7 +147,7 @@ def sizes(conn: Connection, destination: str) -> dict[str, int]:
 
 def learn(conn: Connection, destination: str, asked: Sequence[str], profiles: Iterable[Profile], now: int) -> None:
     """Keep what a lookup of `asked` (address keys) said, also that somebody is not known."""
-    found = {profile.email.strip().lower(): profile for profile in profiles}
+    found = _by_address(profiles)
     rows: list[tuple[Any, ...]] = []
     for email in asked:
         profile = found.get(email)
@@ -159,19 +159,41 @@ def learn(conn: Connection, destination: str, asked: Sequence[str], profiles: It
 
 
 def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now: int) -> None:
-    """Keep what the destination says of people whose standing changed, as far as they are customers of the shop."""
-    by_key = {profile.email.strip().lower(): profile for profile in profiles}
+    """Keep what the destination says of people whose standing changed, as far as they are customers of the shop.
+
+    A merged profile shows its present address and answers to former ones: under these it is known by its id.
+    """
+    shown = _by_address(profiles)
+    by_id = {profile.remote_id: profile for profile in profiles}
     known = conn.exec_driver_sql(
-        "SELECT DISTINCT email_key FROM customers WHERE email_key IN (SELECT value FROM json_each(?)) "
-        "UNION SELECT email_key FROM identity WHERE destination = ? AND email_key IN (SELECT value FROM json_each(?))",
-        (listed(by_key), destination, listed(by_key)),
+        "SELECT email_key, NULL FROM customers WHERE email_key IN (SELECT value FROM json_each(?1)) "
+        "UNION SELECT email_key, remote_id FROM identity WHERE destination = ?2 "
+        "AND (email_key IN (SELECT value FROM json_each(?1)) OR remote_id IN (SELECT value FROM json_each(?3)))",
+        (listed(shown), destination, listed(by_id)),
     ).all()
-    rows = [
-        (destination, key, by_key[key].remote_id, by_key[key].mailable, by_key[key].reason, now)
-        for key in sorted(row[0] for row in known)
-    ]
+    candidates: dict[str, list[Profile]] = {email: [] for email in sorted(row[0] for row in known)}
+    for email, found in candidates.items():
+        if email in shown:
+            found.append(shown[email])
+    for email, remote_id in known:
+        if remote_id in by_id:
+            candidates[email].append(by_id[remote_id])
+    learned = {email: _strictest(found) for email, found in candidates.items()}
+    rows = [(destination, email, its.remote_id, its.mailable, its.reason, now) for email, its in learned.items()]
     if rows:
         conn.exec_driver_sql(_LEARN, rows)
+
+
+def _by_address(profiles: Iterable[Profile]) -> dict[str, Profile]:
+    found: dict[str, list[Profile]] = {}
+    for profile in profiles:
+        found.setdefault(profile.email.strip().lower(), []).append(profile)
+    return {email: _strictest(those) for email, those in found.items()}
+
+
+def _strictest(profiles: Sequence[Profile]) -> Profile:
+    """Of several profiles that answer to one address, one that may not be mailed if there is any."""
+    return next((profile for profile in profiles if not profile.mailable), profiles[0])
 
 
 _LEARN = (

@@ -94,6 +94,39 @@ def test_standing_is_refreshed_from_what_changed(rig: PlanRig) -> None:
     assert lists.since == [NOW - 3600, NOW + 1000 - 3600, NOW + 1000 - 3600]
 
 
+def test_a_suppression_reaches_who_is_known_under_a_former_address(rig: PlanRig) -> None:
+    """A merged profile shows its present address; the shop's customer has the old one."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people([1, 2])
+    rig.segment(VIP, [1, 2])
+    rig.sync()
+    lists.news = [Profile("present@example.com", "P-p1@example.com", False, "SPAM_COMPLAINT")]
+    rig.now += 1000
+    rig.sync()
+    assert lists.state() == {"Regulars: VIPs": ["P-p2@example.com"]}
+    assert rig.rows("SELECT email_key FROM identity ORDER BY 1") == [("p1@example.com",), ("p2@example.com",)]
+
+
+@pytest.mark.parametrize("shown", ["p1@example.com", "former@example.com"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_profiles_at_one_address_the_one_that_must_not_be_mailed_counts(
+    rig: PlanRig, order: int, shown: str
+) -> None:
+    """In whatever order they come, and whether they are known by the address or by the id."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people([1])
+    rig.segment(VIP, [1])
+    rig.sync()
+    news = [Profile("p1@example.com", "NEW", True), Profile(shown, "P-p1@example.com", False, "HARD_BOUNCE")]
+    lists.news = news[::order]
+    rig.now += 1000
+    rig.sync()
+    assert lists.state() == {"Regulars: VIPs": []}
+    assert rig.rows("SELECT email_key, mailable, reason FROM identity") == [("p1@example.com", 0, "HARD_BOUNCE")]
+
+
 def test_an_address_goes_once_for_the_member_created_first(rig: PlanRig) -> None:
     """The others count as having no address of their own."""
     lists = FakeLists()
