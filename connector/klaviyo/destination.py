@@ -16,9 +16,9 @@ from connector.errors import BadReply, ScopeError, Unavailable
 from connector.http import Client
 from connector.klaviyo import API_KEY, wire_imports, wire_lists, wire_profiles
 from connector.klaviyo.limits import limits
-from connector.klaviyo.push import ADD, IMPORT, REMOVE, Push
+from connector.klaviyo.push import ADD, IMPORT, REMOVE, Push, list_of
 from connector.klaviyo.wire import PLATFORM, DailyLimit, KlaviyoWire, NotFound, document, following
-from connector.klaviyo.wire_profiles import Row, key
+from connector.klaviyo.wire_profiles import Row, key, profile_of
 from connector.retry import Policy
 
 _SKEW = 300.0
@@ -84,13 +84,13 @@ class Klaviyo:
                 asked[key(email)].append(email)
         for group in wire_profiles.groups(address for address, forms in asked.items() if forms):
             found = self._matched(group)
-            yield [_profile(form, found[address]) for address in group if address in found for form in asked[address]]
+            yield [profile_of(form, found[address]) for address in group if address in found for form in asked[address]]
 
     def changed(self, since: int) -> Iterator[Sequence[Profile]]:
         """Updated since, then suppressed since; somebody may come in both."""
         for request in (wire_profiles.profiles_updated(since), wire_profiles.profiles_suppressed(since)):
             for body in self._pages(request):
-                yield [_profile(row.email, row) for row in wire_profiles.rows(body) if row.email]
+                yield [profile_of(row.email, row) for row in wire_profiles.rows(body) if row.email]
 
     def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Ids by name, () where no list carries it. Klaviyo lets several lists carry one name."""
@@ -123,7 +123,7 @@ class Klaviyo:
         raise AssertionError("the last try returns or raises")
 
     def rename(self, audience: Audience) -> None:
-        self._client.send(wire_lists.rename_list(_id(audience), audience.name))
+        self._client.send(wire_lists.rename_list(list_of(audience), audience.name))
 
     def live_flows(self, audience: Audience) -> Sequence[str]:
         """Flows with the status "live" that begin when someone joins; none for a list that is not there (any more)."""
@@ -135,43 +135,60 @@ class Klaviyo:
             return []
 
     def members(self, audience: Audience) -> Iterator[str]:
-        for body in self._pages(wire_lists.member_ids(_id(audience))):
+        for body in self._pages(wire_lists.member_ids(list_of(audience))):
             yield from wire_lists.ids(body)
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
-        """Removals of every list, then additions of known profiles, then imports of the unknown."""
-        grouped: dict[tuple[str, str], list[Op]] = defaultdict(list)
+        """Removals of every list, then people yet unknown, with all the lists they join, then the known.
+
+        Additions of known people fill up the last requests that each list needs for the unknown.
+        """
+        leaving: dict[str, list[Op]] = defaultdict(list)
+        joining: dict[str, list[Op]] = defaultdict(list)
+        unknown: dict[str, list[Op]] = defaultdict(list)
         for op in ops:
-            grouped[_kind(op), _id(op.audience)].append(op)
-        for kind in (REMOVE, ADD, IMPORT):
-            for group in (group for (its, _), group in grouped.items() if its == kind):
-                for part in _imports(group) if kind == IMPORT else _thousands(group):
-                    yield Batch(tuple(part), kind)
+            coming = unknown if op.person.remote_id is None else joining
+            (leaving if op.action == "remove" else coming)[list_of(op.audience)].append(op)
+        for group in leaving.values():
+            yield from (Batch(part, REMOVE) for part in _thousands(group))
+        together: list[Op] = []
+        for list_id, group in unknown.items():
+            room = -len(group) % limits().writes.relationship
+            together += [*group, *joining[list_id][:room]]
+            del joining[list_id][:room]
+        if together:
+            yield Batch(tuple(together), IMPORT)
+        for group in joining.values():
+            yield from (Batch(part, ADD) for part in _thousands(group))
 
     def push(self, batch: Batch) -> list[Receipt]:
-        """Every push may be repeated: lists are sets."""
+        """Every push may be repeated: lists are sets, and imports keep who is there."""
         return self._push.push(batch)
 
     def estimate(
         self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
     ) -> tuple[int, float]:
-        """Calls by operation, and the time that the limits of each need, one after the other."""
+        """Calls by operation, and the time that the limits of each need, one after the other.
+
+        An import is taken to be done at the second look.
+        """
         counts: Counter[str] = Counter()
         size = limits().writes.relationship
         for people in removes.values():
             counts["RemoveProfilesFromList"] += -(-len(people) // size)
             counts["GetProfiles"] += _lookups(sum(person.remote_id is None for person in people))
         for people in adds.values():
-            unknown = sum(person.remote_id is None for person in people)
-            counts["AddProfilesToList"] += -(-(len(people) - unknown) // size)
-            jobs = -(-unknown // limits().writes.import_profiles)
-            counts["CreateImportJob"] += jobs
-            counts["GetImportJob"] += 2 * jobs
-            counts["GetImportErrors"] += jobs
-            counts["GetImportProfiles"] += _lookups(unknown)
+            counts["AddProfilesToList"] += -(-len(people) // size)
+        joining = (person for people in adds.values() for person in people if person.remote_id is None)
+        unknown = {key(person.email) for person in joining if person.email}
+        jobs = sum(1 for _ in wire_imports.groups(unknown))
+        counts["CreateImportJob"] += jobs
+        counts["GetImportJob"] += 2 * jobs
+        counts["GetImportErrors"] += jobs
+        counts["GetImportProfiles"] += _lookups(len(unknown))
         operations = limits().operations
         seconds = sum(operations[name].seconds(calls) for name, calls in counts.items())
-        return counts.total(), seconds
+        return counts.total(), seconds + (3 * limits().job.first_wait if jobs else 0.0)
 
     def _read(self, request: Call) -> Mapping[str, Any]:
         return document(request.operation, self._client.send(request))
@@ -191,17 +208,29 @@ class Klaviyo:
         """Rows by the address asked for.
 
         A merged profile answers to a former address but shows its present one; halving the addresses that nobody
-        shows tells which of them it answers to.
+        shows tells which of them it answers to. It may also be one that another profile shows: that matters where the
+        merged one must not be mailed.
         """
         rows = [row for body in self._pages(wire_profiles.profiles_at(group)) for row in wire_profiles.rows(body)]
-        found = {key(row.email): row for row in reversed(rows) if row.email and key(row.email) in set(group)}
-        strange = [row for row in rows if not row.email or key(row.email) not in found]
-        missing = [address for address in group if address not in found]
-        if strange and len(missing) == 1:
-            found[missing[0]] = strange[0]
-        elif strange and missing:
-            middle = len(missing) // 2
-            found |= self._matched(missing[:middle]) | self._matched(missing[middle:])
+        if len(group) == 1:
+            return {group[0]: wire_profiles.first_of(rows)} if rows else {}
+        asked = set(group)
+        shown = {address: row for address, row in wire_profiles.by_address(rows).items() if address in asked}
+        strange = [row for row in rows if not row.email or key(row.email) not in asked]
+        if not strange:
+            return shown
+        found = shown | self._halved([address for address in group if address not in shown])
+        explained = {row.id for row in found.values()}
+        if any(not row.mailable and row.id not in explained for row in strange):
+            found |= self._halved([address for address in group if address in shown])
+        return found
+
+    def _halved(self, group: Sequence[str]) -> dict[str, Row]:
+        middle = len(group) // 2
+        found: dict[str, Row] = {}
+        for half in (group[:middle], group[middle:]):
+            if half:
+                found |= self._matched(half)
         return found
 
     def _may(self, request: Call) -> Finding:
@@ -244,33 +273,10 @@ def _lacking(request: Call, error: ScopeError) -> Finding:
     return Finding("error", PLATFORM, f"the key lacks {needed} ({asked})", f"create a private key with {needed}")
 
 
-def _profile(email: str, row: Row) -> Profile:
-    return Profile(email, row.id, row.mailable, row.reason)
-
-
-def _id(audience: Audience) -> str:
-    if audience.remote_id is None:
-        raise ValueError(f"list {audience.name!r} has no id yet")
-    return audience.remote_id
-
-
-def _kind(op: Op) -> str:
-    if op.action == "remove":
-        return REMOVE
-    return IMPORT if op.person.remote_id is None else ADD
-
-
-def _thousands(ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
+def _thousands(ops: Sequence[Op]) -> Iterator[tuple[Op, ...]]:
     size = limits().writes.relationship
     for start in range(0, len(ops), size):
-        yield ops[start : start + size]
-
-
-def _imports(ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
-    start = 0
-    for group in wire_imports.groups(op.person.email or "" for op in ops):
-        yield ops[start : start + len(group)]
-        start += len(group)
+        yield tuple(ops[start : start + size])
 
 
 def _lookups(people: int) -> int:

@@ -342,5 +342,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _endpoint("CreateImportJob", "POST", _IMPORTS, _start_import, profile_bulk_import_job=_JOBS),
     _endpoint("GetImportJob", "GET", _IMPORTS + "/{id}", _job, profile_bulk_import_job=_JOBS),
     _endpoint("GetImportErrors", "GET", _IMPORTS + "/{id}/import-errors", _import_errors, _PAGING),
-    _endpoint("GetImportProfiles", "GET", _IMPORTS + "/{id}/profiles", _imported, _PAGING, profile=_PROFILE_FIELDS),
+    _endpoint(
+        "GetImportProfiles",
+        "GET",
+        _IMPORTS + "/{id}/profiles",
+        _imported,
+        (*_PAGING, "additional-fields[profile]"),
+        profile=_PROFILE_FIELDS,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Bulk import of profiles into a list.
+"""Bulk import of profiles.
 
 https://developers.klaviyo.com/en/docs/use_klaviyos_bulk_profile_import_api
 """
@@ -16,6 +16,7 @@ import orjson
 from connector.base import Call
 from connector.klaviyo.limits import limits
 from connector.klaviyo.wire import ApiError, call
+from connector.klaviyo.wire_profiles import STANDING
 from connector.redact import redact
 
 _ROW = re.compile(r"(?:/data/attributes/profiles)?/data/(\d+)(?:/|$)")
@@ -38,8 +39,8 @@ class ImportFailure:
     reason: str
 
 
-def create_job(list_id: str, addresses: Sequence[str]) -> Call:
-    """Creates or updates a profile per address and adds it to the list.
+def create_job(addresses: Sequence[str]) -> Call:
+    """Creates or updates a profile per address, and adds nobody to a list.
 
     Only the address is sent: `external_id` can merge people, null can clear a field, and consent is not ours to write.
     """
@@ -47,7 +48,6 @@ def create_job(list_id: str, addresses: Sequence[str]) -> Call:
         "data": {
             "type": "profile-bulk-import-job",
             "attributes": {"profiles": {"data": [_profile(address) for address in addresses]}},
-            "relationships": {"lists": {"data": [{"type": "list", "id": list_id}]}},
         }
     }
     return call("CreateImportJob", "POST", "/api/profile-bulk-import-jobs", document=body)
@@ -64,7 +64,7 @@ def import_errors(job_id: str) -> Call:
 
 def imported(job_id: str) -> Call:
     """One page of the profiles that landed."""
-    params = [("fields[profile]", "email"), ("page[size]", str(limits().pages.profiles))]
+    params = [*STANDING, ("page[size]", str(limits().pages.profiles))]
     return call("GetImportProfiles", "GET", f"{_path(job_id)}/profiles", params)
 
 

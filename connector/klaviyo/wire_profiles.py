@@ -6,18 +6,20 @@ https://developers.klaviyo.com/en/reference/profiles_api_overview
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote as percent
 
-from connector.base import Call
+from connector.base import Call, Profile
 from connector.klaviyo.limits import limits
 from connector.klaviyo.wire import any_of, call, quoted
 
 _SUPPRESSED_AT = "subscriptions.email.marketing.suppression.timestamp"
-_FIELDS = (("additional-fields[profile]", "subscriptions"), ("fields[profile]", "email,subscriptions"))
+STANDING = (("additional-fields[profile]", "subscriptions"), ("fields[profile]", "email,subscriptions"))
+"""What to ask of profiles, so that `rows` can tell whom one may mail."""
+
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f.]+")
 
 
@@ -43,18 +45,18 @@ def plausible(address: str) -> bool:
 
 def profiles_at(addresses: Iterable[str]) -> Call:
     """Profiles that answer to these addresses; a merged profile also answers to its former ones."""
-    return _page([*_FIELDS, ("filter", any_of("email", addresses))])
+    return _page([*STANDING, ("filter", any_of("email", addresses))])
 
 
 def profiles_updated(since: int) -> Call:
     """Profiles changed at or after `since`, oldest change first. Klaviyo offers only "greater than"."""
-    return _page([*_FIELDS, ("filter", f"greater-than(updated,{_instant(since - 1)})"), ("sort", "updated")])
+    return _page([*STANDING, ("filter", f"greater-than(updated,{_instant(since - 1)})"), ("sort", "updated")])
 
 
 def profiles_suppressed(since: int) -> Call:
     """Profiles suppressed at or after `since`: nothing says that a suppression moves `updated`."""
     filter_ = f"greater-or-equal({_SUPPRESSED_AT},{_instant(since)})"
-    return _page([*_FIELDS, ("filter", filter_), ("sort", _SUPPRESSED_AT)])
+    return _page([*STANDING, ("filter", filter_), ("sort", _SUPPRESSED_AT)])
 
 
 def any_profile() -> Call:
@@ -81,6 +83,25 @@ def groups(addresses: Iterable[str]) -> Iterator[list[str]]:
 def rows(body: Mapping[str, Any]) -> list[Row]:
     """The profiles of a page."""
     return [_row(item) for item in body["data"]]
+
+
+def profile_of(email: str, row: Row) -> Profile:
+    """The profile under the address asked for, as it was written."""
+    return Profile(email, row.id, row.mailable, row.reason)
+
+
+def first_of(found: Sequence[Row]) -> Row:
+    """The profile that counts where several answer to one address: one that may not be mailed, if there is any."""
+    return next((row for row in found if not row.mailable), found[0])
+
+
+def by_address(found: Iterable[Row]) -> dict[str, Row]:
+    """Profiles by the key of the address that they show."""
+    shown: dict[str, list[Row]] = {}
+    for row in found:
+        if row.email:
+            shown.setdefault(key(row.email), []).append(row)
+    return {address: first_of(those) for address, those in shown.items()}
 
 
 def _row(item: Mapping[str, Any]) -> Row:

@@ -21,8 +21,9 @@ _KEY = "destination = ? AND segment = ? AND customer_id = ?"
 def keep_plan_ops(conn: Connection, by_email: Mapping[str, bool]) -> None:
     """Make `plan_op` equal to `temp.diff`; equal ones are not written again.
 
-    The order is the one in which batches are cut: for an e-mail destination by action, list and whether the profile is
-    known, so that each request is full; for a store by person, whose changes travel together.
+    The order is the one in which batches are cut. For an e-mail destination removals come first, then people whose
+    profile is yet to be made, each with all the lists they join, then the others list by list, so that each request is
+    full; for a store people come one by one, their changes together.
     """
     grouping = f"destination, segment, action, why, {HASHES}"
     both = [
@@ -33,8 +34,11 @@ def keep_plan_ops(conn: Connection, by_email: Mapping[str, bool]) -> None:
         return
     conn.exec_driver_sql("DELETE FROM plan_op")
     for destination, emailed in sorted(by_email.items()):
+        unknown = "CASE WHEN action = 'add' AND remote_id IS NULL THEN customer_id END"
         order = (
-            "action DESC, segment, remote_id IS NULL, customer_id" if emailed else "customer_id, action DESC, segment"
+            f"action DESC, {unknown} NULLS LAST, segment, remote_id IS NULL, customer_id"
+            if emailed
+            else "customer_id, action DESC, segment"
         )
         conn.exec_driver_sql(
             "INSERT INTO plan_op (destination, segment, customer_id, action, why) "
@@ -147,8 +151,8 @@ def waiting(
     queued = []
     for number, action, segment, customer, state, email, remote_id, tags in rows:
         op = Op(number, action, audiences[segment], Person(customer, email, remote_id, tags))
-        group = (action, segment, remote_id is None) if destination.limits.by_email else (customer,)
-        queued.append(Queued(op, state, group))
+        person = not destination.limits.by_email or (action == "add" and remote_id is None)
+        queued.append(Queued(op, state, (customer,) if person else (action, segment, remote_id is None)))
     return queued
 
 

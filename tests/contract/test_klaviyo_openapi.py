@@ -28,7 +28,7 @@ CALLS = [
     wire_lists.change_members("L1", ["P1"], add=True),
     wire_lists.change_members("L1", ["P1"], add=False),
     wire_profiles.any_profile(),
-    wire_imports.create_job("L1", ["ann@example.org"]),
+    wire_imports.create_job(["ann@example.org"]),
     wire_imports.get_job("J1"),
     wire_imports.import_errors("J1"),
     wire_imports.imported("J1"),

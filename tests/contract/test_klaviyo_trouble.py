@@ -8,9 +8,10 @@ from klaviyo_rig import NOW, Rig, adds, error, strangers, times
 
 from connector.base import Audience, Reply
 from connector.errors import AuthError, BadReply, BadRequest, ScopeError, Stopped, Unavailable
+from connector.klaviyo.sandbox_documents import Documents
 from connector.klaviyo.wire import Refused
 from connector.sandbox.faults import KINDS, Faults
-from connector.sandbox.wire import Drop
+from connector.sandbox.wire import Drop, Request
 
 HTML = Reply(503, {"content-type": "text/html"}, b"<html>Service Unavailable</html>")
 
@@ -124,6 +125,32 @@ def test_an_answer_that_is_no_document_is_no_answer(rig: Rig, body: bytes) -> No
 
     with pytest.raises(BadReply, match="without a JSON:API document"):
         list(rig.destination.lookup(["ann@example.org"]))
+
+
+def test_of_two_profiles_at_one_address_the_one_that_must_not_be_mailed_counts(rig: Rig) -> None:
+    """Whether both show the address, or one is merged and answers to it beside the one that shows it."""
+    people = {
+        name: rig.account.add_person(f"{name}@example.org", suppressed=reason)
+        for name, reason in (("ann", None), ("bob", None), ("twin", "HARD_BOUNCE"), ("merged", "SPAM_COMPLAINT"))
+    }
+    answers = {"ann@example.org": ["ann", "twin"], "bob@example.org": ["bob", "merged"], "cy@example.org": []}
+
+    def answer(request: Request) -> Reply:
+        asked = [address for address in answers if f'"{address}"' in dict(request.query)["filter"]]
+        documents = Documents(rig.account, "https://a.klaviyo.com")
+        found = {name: documents.person(people[name], subscriptions=True) for each in asked for name in answers[each]}
+        if "twin" in found:
+            found["twin"]["attributes"]["email"] = "ann@example.org"
+        links = {"self": "https://a.klaviyo.com/x", "next": None}
+        return Reply(200, {}, orjson.dumps({"data": [*found.values()], "links": links}))
+
+    rig.instead = answer
+    (page,) = rig.destination.lookup([*answers])
+
+    assert {profile.email: (profile.remote_id, profile.reason) for profile in page} == {
+        "ann@example.org": (people["twin"].id, "HARD_BOUNCE"),
+        "bob@example.org": (people["merged"].id, "SPAM_COMPLAINT"),
+    }
 
 
 def test_an_import_without_an_id_is_no_import(rig: Rig) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_destination import Killed
 from plan_rig import PlanRig, Wish
 
-from connector.base import Access, Destination
+from connector.base import Access, Destination, Reply
 from connector.http import handler_transport
 from connector.klaviyo import API_KEY, KlaviyoSettings
 from connector.klaviyo.destination import open_destination
 from connector.klaviyo.sandbox import KlaviyoSandbox
+from connector.sandbox.wire import Request
 from connector.sandbox.world import World
 from connector.shopify import ShopifySettings, TagsSettings, platform
 from connector.shopify.sandbox import ShopifySandbox
@@ -38,6 +40,7 @@ class Shop:
             for number in range(60)
         ]
         self.klaviyo = KlaviyoSandbox(clock=self.clock)
+        self.dies_at = ""
         self.shopify = ShopifySandbox(self.world, clock=self.clock)
         access = Access(
             ShopifySettings(shop=self.world.domain),
@@ -47,12 +50,15 @@ class Shop:
         )
         assert platform.destination is not None
         tags: Destination = platform.destination(access, TagsSettings())
-        mail = Access(
-            KlaviyoSettings(), {API_KEY: self.klaviyo.api_key}, self.clock, handler_transport(self.klaviyo.handle)
-        )
+        mail = Access(KlaviyoSettings(), {API_KEY: self.klaviyo.api_key}, self.clock, handler_transport(self._mail))
         self.rig.destinations = [tags, open_destination(mail)]
         self.numbers = [its.number for its in self.people]
         self.read()
+
+    def _mail(self, request: Request) -> Reply:
+        if self.dies_at and self.dies_at in f"{request.method} {request.path}":
+            raise Killed
+        return self.klaviyo.handle(request)
 
     def read(self) -> None:
         """Customers as a pull would leave them."""
@@ -113,3 +119,58 @@ def test_tags_and_lists_follow_the_segment(shop: Shop) -> None:
     plan = rig.plan()
     assert not plan.pending
     assert sum(its.added + its.removed for its in rig.apply(plan).destinations) == 0
+
+
+def test_people_new_to_klaviyo_are_imported_once_for_all_their_lists(shop: Shop) -> None:
+    """And planned so: the calls of the first fill are those that were estimated."""
+    rig, account, server = shop.rig, shop.klaviyo.account, shop.klaviyo
+    account.add_person(shop.people[1].email)
+    rig.destinations = rig.destinations[1:]
+    lists = {f"List {number}": shop.numbers[number : 30 + number] for number in range(4)}
+    for name, numbers in lists.items():
+        rig.segment(Wish(name.lower(), name), numbers)
+    plan = rig.plan()
+    server.requests.clear()
+    report = rig.apply(plan)
+    assert report.exit_code == 0, report.to_json()
+    assert {name: shop.listed(f"Regulars: {name}") for name in lists} == {
+        name: consented(shop, numbers) for name, numbers in lists.items()
+    }
+    assert (server.requests["CreateImportJob"], server.requests["AddProfilesToList"]) == (1, 4)
+    assert server.requests.total() - server.requests["GetAccounts"] == plan.calls_estimated
+    assert not rig.plan().pending
+
+
+@pytest.mark.parametrize("dies_at", ["POST /api/profile-bulk", "GET /api/profile-bulk", "POST /api/lists/"])
+def test_dying_around_an_import_heals(shop: Shop, dies_at: str) -> None:
+    """Before it is sent, while it is waited for, and before the first membership."""
+    rig, account = shop.rig, shop.klaviyo.account
+    rig.segment(VIP, shop.numbers[:20])
+    rig.segment(Wish("new", "New"), shop.numbers[10:30])
+    shop.dies_at = dies_at
+    with pytest.raises(Killed):
+        rig.sync()
+    shop.dies_at = ""
+    shop.clock.advance(600)
+    rig.now += 600
+    rig.reopen()
+    report = rig.sync()
+    assert report.exit_code == 0, report.to_json()
+    assert shop.listed("Regulars: VIPs") == consented(shop, shop.numbers[:20])
+    assert shop.listed("Regulars: New") == consented(shop, shop.numbers[10:30])
+    assert account.writes["members_repeated"] == 0
+    assert not rig.plan().pending
+
+
+def test_who_withdraws_between_plan_and_apply_is_not_even_imported(shop: Shop) -> None:
+    """An import is for those who may be written to now."""
+    rig, account = shop.rig, shop.klaviyo.account
+    rig.segment(VIP, shop.numbers[:20])
+    rig.segment(Wish("new", "New"), shop.numbers[:20])
+    plan = rig.plan()
+    shop.world.withdraw_consent(shop.people[1])
+    shop.read()
+    report = rig.apply(plan)
+    assert report.destinations[1].dropped == 2
+    assert account.find_person(shop.people[1].email) is None
+    assert shop.listed("Regulars: VIPs") == consented(shop, shop.numbers[:20])
