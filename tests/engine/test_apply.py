@@ -9,6 +9,9 @@ import pytest
 from fake_destination import FakeLists, FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
+from connector.base import Audience
+from sync.store import queue
+
 VIP = Wish("vip", "VIPs")
 NEW = Wish("new", "New")
 
@@ -82,6 +85,32 @@ def test_removals_come_before_additions(rig: PlanRig) -> None:
         ("add", "vip", 3),
         ("add", "new", 1),
     ]
+
+
+def test_people_new_to_a_destination_come_first_with_all_their_lists(rig: PlanRig) -> None:
+    """So that one import serves all of them, and a read that ends within a person leaves that person to the next."""
+    lists = FakeLists()
+    lists.profiles = {"p2@example.com": "X2"}
+    rig.destinations = [lists]
+    rig.people([1, 2, 3])
+    rig.segment(VIP, [1, 2, 3])
+    rig.segment(NEW, [1, 2, 3])
+    plan = rig.plan()
+    lists.later = {1, 2, 3}
+    rig.apply(plan)
+    assert [(segment, person) for _, segment, person, _ in open_ops(rig)] == [
+        ("new", 1),
+        ("vip", 1),
+        ("new", 3),
+        ("vip", 3),
+        ("new", 2),
+        ("vip", 2),
+    ]
+    audiences = {key: Audience(key, key, "L") for key in ("vip", "new")}
+    with rig.store.read() as conn:
+        for limit, whole in ((3, 2), (4, 2), (5, 4), (6, 5)):
+            read = queue.waiting(conn, plan.id, lists, audiences, 0, limit)
+            assert len(list(queue.ready(read, full=True))) == whole
 
 
 def test_consent_lost_after_planning_drops_the_addition(rig: PlanRig) -> None:
