@@ -17,6 +17,7 @@ from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.errors import UsageError
 from sync.export import Format, export_customers
 from sync.segments.explain import Clause, Explanation, explain
+from sync.segments.moved import Move
 
 _SIGNS = {True: "✓", False: "✗", None: "?"}
 
@@ -64,6 +65,7 @@ def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as
                 now=view.now,
                 settings=view.settings,
                 sources_read=view.sources_read,
+                past=instant is not None,
             )
             for segment in chosen
         ]
@@ -122,18 +124,28 @@ def _print(its: Explanation, history: list[dict[str, Any]]) -> None:
     if its.clause is not None:
         _print_clause(its.clause, 1)
     for event in history[-3:]:
-        show(f"  {'entered' if event['entered'] else 'left'} {event['at']} in run {event['run']}")
+        why = f": {_causes(its.moved)}" if its.moved is not None and event is history[-1] else ""
+        show(f"  {'entered' if event['entered'] else 'left'} {event['at']} in run {event['run']}{why}")
     if its.turns is not None:
         because = "; ".join(its.turns.because)
-        show(f"  with time alone: {'enters' if its.turns.enters else 'leaves'} on {its.turns.day}, when {because}")
+        when = f", when {because} turns" if because else ""
+        show(f"  with time alone: {'enters' if its.turns.enters else 'leaves'} on {its.turns.day}{when}")
     if its.needs:
-        show(f"  to {'leave' if its.member else 'enter'}: {'; '.join(its.needs)}")
+        show(f"  {'leaves' if its.member else 'enters'} when {', and '.join(its.needs)}")
+
+
+def _causes(moved: Move) -> str:
+    """At most three; the JSON has all."""
+    texts = [cause.text for cause in moved.causes]
+    return "; ".join(texts[:3]) + (f"; and {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
 def _print_clause(clause: Clause, depth: int) -> None:
     values = ", ".join(f"{name} = {value if value is not None else 'unknown'}" for name, value in clause.values.items())
     text = clause.kind.upper() if clause.parts else clause.text
     show(f"{'  ' * depth}{_SIGNS[clause.truth]} {text}" + (f"      [{values}]" if values else ""))
+    for sentence in clause.measured:
+        show(f"{'  ' * depth}    = {sentence}")
     for row in clause.evidence:
         show(f"{'  ' * depth}    · " + ", ".join(f"{name} {value}" for name, value in row.items() if value is not None))
     for part in clause.parts:

@@ -7,7 +7,7 @@ segment.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,13 @@ from sync.segments.compile import Compiler, Moment, argument_name, matching
 from sync.segments.evaluate import missing_sources
 from sync.segments.events import events
 from sync.segments.flips import Flip, needs, next_flip
+from sync.segments.language import Rule
+from sync.segments.measures import sentences, shown_yardstick, yardsticks_of
+from sync.segments.moved import Move, last_move
+from sync.segments.supposed import closure, person_row
+from sync.segments.ways import Ways
 from sync.segments.words import words
+from sync.segments.yardsticks import today
 
 EVIDENCE = 5
 _BEHIND = {
@@ -55,7 +61,8 @@ _BEHIND = {
 class Clause:
     """A node of the condition. `truth` None is unknown; `values` are the person's, as shown; `evidence` up to 5 events.
 
-    `need` says what would turn the clause, where it can be told.
+    `need` says what would turn the clause, where it can be told; `measured` how what compares the person with the store
+    comes about, by the `yardsticks` of the store it is read off.
     """
 
     kind: str
@@ -66,11 +73,14 @@ class Clause:
     evidence: tuple[Mapping[str, str | None], ...] = ()
     need: str | None = None
     parts: tuple[Clause, ...] = ()
+    measured: tuple[str, ...] = ()
+    yardsticks: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One person and one segment. `turns` is when time alone changes it; `needs` what would, apart from time."""
+    """One person and one segment. `turns` is when time alone changes it; `needs` what would; `moved` why they last
+    entered or left, where that is known."""
 
     key: str
     name: str
@@ -80,6 +90,7 @@ class Explanation:
     turns: Flip | None = None
     needs: tuple[str, ...] = ()
     missing: str | None = None
+    moved: Move | None = None
 
 
 def explain(
@@ -91,14 +102,15 @@ def explain(
     now: int,
     settings: MetricSettings,
     sources_read: frozenset[str],
+    past: bool = False,
 ) -> Explanation:
-    """The clause tree with this person's values, and what would flip it."""
+    """The clause tree with this person's values, and what would flip it. At a `past` instant nothing has moved yet."""
     missing = missing_sources(segments, sources_read).get(segment.key)
     if segment.rule is None or missing:
         return Explanation(segment.key, segment.name, customer_id, False, None, missing=missing)
     compiling.prepare(conn)
     rules = {one.key: one.rule for one in segments if one.rule}
-    person = Person(conn, compiling.moment(now, settings, rules), customer_id)
+    person = Person(conn, compiling.moment(now, settings, rules), customer_id, segment.rule)
     clause = person.clause(segment.rule.tree)
     member = clause.truth is True
     return Explanation(
@@ -109,16 +121,20 @@ def explain(
         clause=clause,
         turns=next_flip(conn, segment.rule, person.at, customer_id, member),
         needs=tuple(needs(clause, wanted=not member)),
+        moved=None if past else last_move(conn, segment, person.at, customer_id),
     )
 
 
 class Person:
     """One customer's truths and values under a Moment."""
 
-    def __init__(self, conn: Connection, at: Moment, customer_id: int) -> None:
+    def __init__(self, conn: Connection, at: Moment, customer_id: int, rule: Rule) -> None:
         self.conn = conn
         self.at = at
         self.customer_id = customer_id
+        self.row = person_row(conn, customer_metrics, customer_id)
+        self.yardsticks = today(conn, {**{key: at.segments[key] for key in closure(rule.tree, at)}, "": rule}, at.now)
+        self.ways = Ways(at, self.row, self.yardsticks)
 
     def clause(self, condition: t.Condition) -> Clause:
         """The clause tree of a condition, all truths in one statement."""
@@ -200,7 +216,19 @@ class Person:
                 evidence: tuple[Mapping[str, str | None], ...] = ()
                 if isinstance(node, t.Matches):
                     evidence = tuple(self._evidence(node))
-                return Clause("test", t.to_text(node), words(node), truth, shown, evidence, self._need(node, values))
+                return Clause(
+                    "test",
+                    t.to_text(node),
+                    words(node),
+                    truth,
+                    shown,
+                    evidence,
+                    self.ways.of(node, values, wanted=truth is not True),
+                    measured=tuple(sentences(node, self.row, self.yardsticks, self.at)),
+                    yardsticks={
+                        name: shown_yardstick(name, self.yardsticks.get(name), self.at) for name in yardsticks_of(node)
+                    },
+                )
 
     def _evidence(self, node: t.Matches) -> Iterator[Mapping[str, str | None]]:
         """The latest events that meet every argument about one event."""
@@ -248,34 +276,3 @@ class Person:
                 return f"{value:.4g}" if abs(value) < 1 else f"{value:.2f}"
             case _:
                 return str(value)
-
-    def _need(self, node: t.Condition, values: Mapping[str, Any]) -> str | None:
-        """How far a plain comparison is from its limit; for a rank also the value at which it turns."""
-        if not isinstance(node, t.Compare) or node.operator not in ("<", "<=", ">", ">="):
-            return None
-        limit = t.constant(node.right)
-        match node.left:
-            case t.Attribute(name) if limit is not None and self.at.vocabulary.attributes[name].layer == "rank":
-                return self._cut(name.removesuffix("_percentile"), float(limit), node.operator)
-            case t.Percentile(name) if limit is not None:
-                return self._cut(name, float(limit), node.operator)
-            case t.Attribute(name) if limit is not None and values.get(name) is not None:
-                one = self.at.vocabulary.attributes[name]
-                if one.kind == "date":
-                    return None
-                unit = 10**self.at.scale if one.money else 1
-                gap = abs(float(limit) - values[name] / unit)
-                amount = f"{gap:.{self.at.scale}f}" if one.money else f"{gap:.10g}"
-                return f"{name} is {self.shown(name, values[name])}, {amount} from {limit:f}"
-            case _:
-                return None
-
-    def _cut(self, name: str, limit: float, operator: str) -> str | None:
-        """The smallest value of the attribute that stands above the limit now."""
-        compiler = Compiler(self.at)
-        share = compiler.value(t.Percentile(name)).sql
-        value = compiler.value(t.Attribute(name)).sql
-        above = share > limit if operator in (">", "<=") else share >= limit
-        rows = compiler.select(func.min(value), where=above, looks_at=[value, share])
-        cut = self.conn.execute(rows).scalar_one_or_none()
-        return None if cut is None else f"the cut is at {name} {self.shown(name, cut)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -11,15 +11,20 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, select
 
 from sync.metrics.counting import DAY
+from sync.metrics.lifecycle import AT_RISK, LAPSED, LOST_DAYS, WINBACK
 from sync.metrics.table import customer_metrics
 from sync.segments import tree as t
 from sync.segments.compile import Compiler, Moment
 from sync.segments.days import add_months, start
 from sync.segments.events import events
 from sync.segments.language import Rule
+from sync.segments.supposed import WINDOWS, Incomparable, Standing, Supposed, closure, person_row, supposing
+from sync.segments.yardsticks import Values, ranked, today
 
 _TRIED = 60
 _EVENTS = 20
+_MOVING = frozenset(("lifecycle_stage", *WINDOWS))
+_BY_RECENCY = frozenset(("recency_score", "rfm_group", "rfm_group_klaviyo", "rfm_group_classic"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,6 @@ class _Clause(Protocol):
     @property
     def kind(self) -> str: ...
     @property
-    def text(self) -> str: ...
-    @property
     def truth(self) -> bool | None: ...
     @property
     def need(self) -> str | None: ...
@@ -49,7 +52,7 @@ class _Clause(Protocol):
 
 
 def needs(clause: _Clause, *, wanted: bool) -> list[str]:
-    """The fewest tests that would have to turn for the clause to become `wanted`."""
+    """The fewest tests that would have to turn for the clause to become `wanted`, each as what would turn it."""
     if clause.truth is wanted:
         return []
     match clause.kind:
@@ -63,46 +66,144 @@ def needs(clause: _Clause, *, wanted: bool) -> list[str]:
                 return [line for way in ways for line in way]
             return min(ways, key=len, default=[])
         case _:
-            turned = "must hold" if wanted else "must no longer hold"
-            return [f"{clause.text} {turned}" + (f" ({clause.need})" if clause.need else "")]
+            return [clause.need] if clause.need else []
 
 
 def next_flip(conn: Connection, rule: Rule, at: Moment, customer_id: int, member: bool) -> Flip | None:
-    """The first of the instants that the condition's own dates name at which the answer is another."""
-    candidates = sorted({instant for instant in _instants(conn, rule.tree, at, customer_id) if instant > at.now})
-    for instant in candidates[:_TRIED]:
-        if _holds(conn, rule.tree, replace(at, now=instant), customer_id) != member:
-            day = datetime.fromtimestamp(instant, at.zone).date()
-            before, after = (_tests(conn, rule.tree, replace(at, now=now), customer_id) for now in (at.now, instant))
-            turned = tuple(text for text in after if after[text] != before[text])
-            return Flip(instant, day, enters=not member, because=turned)
+    """The first instant from now on at which the answer is another, if nothing happens but time.
+
+    None also where time moves what the others are measured by: scores by recency and ranks of windows.
+    """
+    reads = set(reads_of(rule.tree, at))
+    if any(_moves_with_all(name, at) for name in reads):
+        return None
+    instants = {instant for instant in instants_of(conn, rule.tree, at, customer_id) if instant > at.now}
+    if not reads & _MOVING:
+        return _first(
+            sorted(instants), at, member, rule.tree, lambda tree, now: _holds(conn, tree, at, now, customer_id)
+        )
+    row = person_row(conn, customer_metrics, customer_id)
+    if row is None:
+        return None
+    rules = {key: at.segments[key] for key in closure(rule.tree, at)}
+    yardsticks = today(conn, {**rules, "": rule}, at.now)
+    with supposing(conn, at, customer_id) as person:
+        try:
+            return _foreseen(person, row, yardsticks, rule, member, instants, reads)
+        except Incomparable:
+            return None
+
+
+def _foreseen(
+    person: Supposed,
+    row: dict[str, Any],
+    yardsticks: Values,
+    rule: Rule,
+    member: bool,
+    instants: set[int],
+    reads: set[str],
+) -> Flip | None:
+    """The same where time moves columns that are stored: they are worked out for each instant."""
+    at = person.at
+    windows = bool(reads & set(WINDOWS)) or not row["number_of_orders"]
+    if "lifecycle_stage" in reads:
+        instants = instants | {one for one in ladder(row) if one > at.now}
+    waiting, instant = sorted(instants), at.now
+    now = Standing(row, yardsticks, at.now)
+    person.stand(now)
+    for _ in range(_TRIED):
+        then = Standing(person.later(row, instant, windows=windows), yardsticks, instant)
+        if person.holds(rule.tree, then) != member:
+            before, after = (tests(person, rule.tree, one) for one in (now, then))
+            turned = tuple(_turned(text, then) for text in after if after[text] != before[text])
+            return Flip(instant, _day(instant, at), enters=not member, because=turned)
+        change = then.person["next_eval_at"] if windows else None
+        following = [one for one in waiting if one > instant][:1] + [one for one in (change,) if one and one > instant]
+        if not following:
+            return None
+        instant = min(following)
     return None
 
 
-def _tests(conn: Connection, tree: t.Condition, at: Moment, customer_id: int) -> dict[str, bool]:
+def _first(
+    instants: Sequence[int], at: Moment, member: bool, tree: t.Condition, holds: Callable[[t.Condition, int], bool]
+) -> Flip | None:
+    for instant in instants[:_TRIED]:
+        if holds(tree, instant) != member:
+            every = {t.to_text(one): one for one in leaves(tree, at)}
+            turned = tuple(text for text, one in every.items() if holds(one, at.now) != holds(one, instant))
+            return Flip(instant, _day(instant, at), enters=not member, because=turned)
+    return None
+
+
+def ladder(row: Mapping[str, Any]) -> Iterator[int]:
+    """The instants at which the stage of a person with these columns may change while they do not."""
+    begun, expected = row["last_order_date"], row["expected_days_between_orders"]
+    if begun is None or expected is None:
+        return
+    for days in (AT_RISK * expected, WINBACK * expected, LAPSED * expected, LOST_DAYS):
+        turn = begun + days * DAY
+        yield from (math.ceil(turn), math.floor(turn) + 1)
+
+
+def tests(person: Supposed, tree: t.Condition, standing: Standing) -> dict[str, bool]:
     """The truth of each test, those of named segments included."""
-    found: dict[str, bool] = {}
+    every = {t.to_text(one): one for one in leaves(tree, person.at)}
+    truths = person.truths(list(every.values()), standing)
+    return {text: truth is True for text, truth in zip(every, truths, strict=True)}
+
+
+def leaves(tree: t.Condition, at: Moment) -> Iterator[t.Condition]:
+    """The tests a condition is made of, those of named segments included."""
     for node in t.walk(tree):
         if isinstance(node, t.InSegment):
-            found |= _tests(conn, at.segments[node.key].tree, at, customer_id)
+            yield from leaves(at.segments[node.key].tree, at)
         elif not isinstance(node, (*t.VALUES, t.And, t.Or, t.Not)):
-            found[t.to_text(node)] = _holds(conn, node, at, customer_id)
-    return found
+            yield node
 
 
-def _holds(conn: Connection, tree: t.Condition, at: Moment, customer_id: int) -> bool:
-    compiler = Compiler(at, joined=False)
+def _turned(text: str, then: Standing) -> str:
+    return f"{text} (it becomes '{then.person['lifecycle_stage']}')" if text.startswith("lifecycle_stage = ") else text
+
+
+def reads_of(tree: t.Condition, at: Moment) -> Iterator[str]:
+    """Attributes by name, ranks as percentile(name), figures as store(name)."""
+    for test in leaves(tree, at):
+        for node in () if isinstance(test, t.Matches) else t.walk(test):
+            match node:
+                case t.Percentile(name):
+                    yield f"percentile({name})"
+                case t.Attribute(name) if ranked(node):
+                    yield f"percentile({name.removesuffix('_percentile')})"
+                case t.Attribute(name) | t.Flag(name) | t.Anniversary(name):
+                    yield name
+                case t.Figure(name):
+                    yield f"store({name})"
+
+
+def _moves_with_all(name: str, at: Moment) -> bool:
+    if name.startswith("percentile("):
+        return at.vocabulary.attributes[name[11:-1]].clock
+    return name in _BY_RECENCY or name.startswith("store(recency_")
+
+
+def _day(instant: int, at: Moment) -> date:
+    return datetime.fromtimestamp(instant, at.zone).date()
+
+
+def _holds(conn: Connection, tree: t.Condition, at: Moment, now: int, customer_id: int) -> bool:
+    compiler = Compiler(replace(at, now=now), joined=False)
     condition = compiler.condition(tree)
     own = customer_metrics.c.customer_id == customer_id
     rows = compiler.select(condition, where=own, looks_at=[condition])
     return conn.execute(rows).scalar() in (True, 1)
 
 
-def _instants(conn: Connection, tree: t.Condition, at: Moment, customer_id: int) -> Iterator[int]:
+def instants_of(conn: Connection, tree: t.Condition, at: Moment, customer_id: int) -> Iterator[int]:
     for node in t.walk(tree):
         match node:
             case t.InSegment(key):
-                yield from _instants(conn, at.segments[key].tree, at, customer_id)
+                yield from instants_of(conn, at.segments[key].tree, at, customer_id)
             case t.Matches():
                 yield from _of_events(conn, node, at, customer_id)
             case t.Compare() | t.Between() | t.In():

@@ -29,7 +29,7 @@ _tables = SQLModel.metadata.tables
 evaluation: Table = _tables["evaluation"]
 yardstick: Table = _tables["yardstick"]
 segment_state: Table = _tables["segment_state"]
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def rank_test(node: t.Condition) -> tuple[Cut, bool] | None:
         return None
     operator, left, right = node.operator, node.left, node.right
     if ranked(left) is None:
-        operator, left, right = _FLIPPED[operator], right, left
+        operator, left, right = FLIPPED[operator], right, left
     attribute, limit = ranked(left), t.constant(right)
     if attribute is None or limit is None or operator in ("=", "!="):
         return None
