@@ -1,14 +1,14 @@
 """What can go wrong at a platform, as types.
 
-    PlatformError            one line: platform, operation, what happened, the way out, request id
-    ├── AuthError            the key is refused (exit 1)
-    ├── ScopeError           the key lacks a permission (exit 1)
-    ├── WrongShop            no such shop, site or account (exit 1)
-    ├── Stopped              the platform has closed the door: billing, lock, security (exit 1)
-    ├── BadRequest           this request will never be accepted (exit 3; 1 where an owner's setting did it)
-    ├── BadReply             the answer cannot be read or cannot be trusted (exit 4)
-    └── Unavailable          tries or time used up; running again goes on from there (exit 4)
-        └── TimedOut         the last try got no answer in time
+PlatformError            one line: platform, operation, what happened, the way out, request id
+├── AuthError            the key is refused (exit 1)
+├── ScopeError           the key lacks a permission (exit 1)
+├── WrongShop            no such shop, site or account (exit 1)
+├── Stopped              the platform has closed the door: billing, lock, security (exit 1)
+├── BadRequest           this request will never be accepted (exit 3; 1 where an owner's setting did it)
+├── BadReply             the answer cannot be read or cannot be trusted (exit 4)
+└── Unavailable          tries or time used up; running again goes on from there (exit 4)
+    └── TimedOut         the last try got no answer in time
 """
 
 from __future__ import annotations

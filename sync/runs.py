@@ -13,6 +13,7 @@ from connector.redact import redact
 from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
 from sync.errors import RegularsError
+from sync.log import bind_run
 from sync.guards import TRUNCATED_HISTORY
 from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.plan import config_digest, make_plan
@@ -117,6 +118,7 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
         now = int(started)
         with work.store.begin() as connection:
             report = RunReport(state.open_run(connection, command, now=now, started_at=now))
+        bind_run(report.run)
         try:
             _do(work, steps, report, now, shown)
             report.exit = exit_code(report)

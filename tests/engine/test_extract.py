@@ -260,8 +260,10 @@ def test_quarantine_is_mapped_again_without_asking_the_shop(rig: Rig) -> None:
     rig.stream("customers")
     rig.source.records["customers"].clear()
     learned = rig.source.to_rows
-    rig.source.to_rows = lambda stream: lambda record: learned(stream)(  # type: ignore[method-assign]
-        {key: value for key, value in record.items() if key != "bad"}
+    rig.source.to_rows = lambda stream: (
+        lambda record: learned(stream)(  # type: ignore[method-assign]
+            {key: value for key, value in record.items() if key != "bad"}
+        )
     )
     rig.stream("customers")
     assert rig.one("SELECT count(*) FROM customers") == 3

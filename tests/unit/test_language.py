@@ -57,7 +57,7 @@ def test_lines_count_from_where_the_condition_begins() -> None:
         ("last_order_date > 30d", "a number of days back is written -30d"),
         ("last_order_date = 2026-02-30", "2026-02-30 is no day of the calendar"),
         ("top_category > 'a'", "'>' needs a number or a date, not a text"),
-        ("top_category = \"a\"", "texts stand between ' and '"),
+        ('top_category = "a"', "texts stand between ' and '"),
         ("top_category = 'a", "has no closing '"),
         ("customer_tags = 'vip'", "customer_tags is a list; write customer_tags CONTAINS 'text'"),
         ("top_category CONTAINS 'a'", "top_category is a text, not a list; use ="),

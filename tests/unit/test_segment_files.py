@@ -26,7 +26,7 @@ def _fault(tmp_path: Path, text: str, packs: tuple[str, ...] = ()) -> str:
 def test_places_finds_every_kind_of_string() -> None:
     """Basic, literal and multi-line strings, dotted and quoted keys, arrays and remarks in between."""
     text = (
-        '# where = "no"\n[a.b]\nwhere = "x"\n  other = [1, # ]\n 2]\n["a".\'c:d\']\nwhere   =   \'\'\'\n y\n\'\'\'\n'
+        "# where = \"no\"\n[a.b]\nwhere = \"x\"\n  other = [1, # ]\n 2]\n[\"a\".'c:d']\nwhere   =   '''\n y\n'''\n"
         'p.q = """z"""\nlast = "with \\" escape"\n'
     )
     found = places(text)
@@ -50,9 +50,9 @@ def test_a_fault_in_a_multi_line_condition_names_its_own_line(tmp_path: Path) ->
         ('[segment.a]\nwere = "x"\n', "segments.toml:2 segment \"a\": unknown setting 'were'; did you mean 'where'?"),
         ('[segment."A b"]\nwhere = "open_carts > 1"\n', 'segments.toml:1 segment "A b": a key is made of'),
         ('[segment.a]\nwhere = "open_carts > {n}"\n', "segments.toml:2 segment \"a\": unknown threshold 'n'"),
-        ('[segment.a]\nwhere = "open_carts > 1"\npush = "tags"\n', "segments.toml:3 segment \"a\": push is a list"),
+        ('[segment.a]\nwhere = "open_carts > 1"\npush = "tags"\n', 'segments.toml:3 segment "a": push is a list'),
         ('[segment.a]\nwhere = "number_of_orders > 1"\nturnover = "x"\n', 'segments.toml:3 segment "a": turnover is'),
-        ('[segment.a]\nwhere = 3\n', 'segments.toml:1 segment "a": has no condition'),
+        ("[segment.a]\nwhere = 3\n", 'segments.toml:1 segment "a": has no condition'),
         ('[segments.a]\nwhere = "x"\n', "segments.toml:1: unknown table [segments]"),
         ("[segment.a\n", "segments.toml: not a TOML file"),
     ],
@@ -83,7 +83,7 @@ def test_an_unknown_segment_is_pointed_at(tmp_path: Path) -> None:
 
 def test_order_hash_and_sources_follow_dependencies(tmp_path: Path) -> None:
     """What is named comes first; its meaning is part of the hash, its sources of the sources; spelling is not."""
-    text = "[segment.z]\nwhere = \"IN SEGMENT 'a'\"\n[segment.a]\nwhere = \"open_carts > {n}\"\n[thresholds]\nn = 1\n"
+    text = '[segment.z]\nwhere = "IN SEGMENT \'a\'"\n[segment.a]\nwhere = "open_carts > {n}"\n[thresholds]\nn = 1\n'
     first = _load(tmp_path, text)
     assert list(first) == ["a", "z"]
     assert first["z"].sources == {"carts"}
