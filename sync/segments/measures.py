@@ -137,15 +137,18 @@ def _band(ratio: float) -> str:
 
 def score_of(scale: Scale, row: Mapping[str, Any], yardsticks: Values, now: int) -> int | None:
     """The score, by the cuts that are given."""
-    own, limits = row[INPUTS[scale.kind]], [yardsticks.get(name) for name in scale.names]
-    if not row["number_of_orders"] or own is None:
+    beyond = [is_beyond(name, row, yardsticks.get(name), now) for name in scale.names]
+    known = [one for one in beyond if one is not None]
+    return 1 + sum(known) if len(known) == len(beyond) else None
+
+
+def is_beyond(cut: str, row: Mapping[str, Any], limit: float | None, now: int) -> bool | None:
+    """Whether the person's value lies beyond the cut of a score; each cut adds to the score by itself."""
+    kind = cut.partition("_cut_")[0]
+    own: int | None = row[INPUTS[kind]]
+    if not row["number_of_orders"] or own is None or limit is None:
         return None
-    beyond = 1
-    for limit in limits:
-        if limit is None:
-            return None
-        beyond += (own > now - int(limit) * DAY) if scale.kind == "recency" else own > int(limit)
-    return beyond
+    return own > now - int(limit) * DAY if kind == "recency" else own > int(limit)
 
 
 def _score_sentence(scale: Scale, row: Mapping[str, Any], yardsticks: Values, at: Moment) -> str:

@@ -21,7 +21,7 @@ from sync.segments import tree as t
 from sync.segments.catalogue import Segment
 from sync.segments.compile import Moment
 from sync.segments.flips import instants_of, ladder, leaves, tests
-from sync.segments.measures import INPUTS, label, scales, shown_yardstick, yardsticks_of
+from sync.segments.measures import INPUTS, behind, is_beyond, label, scales, shown_yardstick, yardsticks_of
 from sync.segments.supposed import WINDOWS, Incomparable, Standing, Supposed, person_row, supposing
 from sync.segments.yardsticks import Values, around, evaluation
 from sync.store.tables import SQLModel
@@ -120,7 +120,10 @@ class Inquiry:
         elif self.before is None:
             yield Cause("own", "they were new among the shop's customers")
         else:
-            with supposing(conn, self.at, self.customer_id) as person:
+            names = {one.name for test in self.tests for one in t.walk(test) if isinstance(one, t.Attribute)}
+            names |= {one.attribute for test in self.tests for one in t.walk(test) if isinstance(one, t.Percentile)}
+            store_wide = any(behind(name) for name in names)
+            with supposing(conn, self.at, self.customer_id, store_wide=store_wide) as person:
                 try:
                     found = list(self._asked(person, self.before, self.after))
                 except Incomparable:
@@ -148,7 +151,7 @@ class Inquiry:
 
     def _needed(self, turns: Any, row: Mapping[str, Any]) -> list[str]:
         """The yardsticks whose move was needed: each alone if that is so, else the fewest that do it together."""
-        moved = self._moved()
+        moved = [name for name in self._moved() if self._matters(name, row)]
 
         def without(names: list[str]) -> bool:
             return not turns(row, self.new | {name: self.old.get(name) for name in names}, self.until)
@@ -167,6 +170,13 @@ class Inquiry:
         """Yardsticks of the condition that were others before."""
         names = dict.fromkeys(name for test in self.tests for name in yardsticks_of(test))
         return [name for name in names if self.old.get(name) != self.new.get(name)]
+
+    def _matters(self, name: str, row: Mapping[str, Any]) -> bool:
+        """A cut of a score matters only to those whom it has passed."""
+        if "_cut_" not in name:
+            return True
+        was, now = (is_beyond(name, row, values.get(name), self.until) for values in (self.old, self.new))
+        return was is not now
 
     def _figure(self, name: str) -> Cause:
         was, now = (shown_yardstick(name, values.get(name), self.at) for values in (self.old, self.new))

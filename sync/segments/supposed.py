@@ -49,8 +49,9 @@ class Standing:
 class Supposed:
     """One person, to be asked about under any Standing."""
 
-    def __init__(self, conn: Connection, at: Moment, customer_id: int) -> None:
+    def __init__(self, conn: Connection, at: Moment, customer_id: int, *, store_wide: bool) -> None:
         self.conn = conn
+        self.store_wide = store_wide
         self.at = at
         self.customer_id = customer_id
         self._standing: Standing | None = None
@@ -65,7 +66,7 @@ class Supposed:
         conn.execute(insert(store_figures), [{"name": name, "value": value} for name, value in known.items()])
         conn.execute(delete(customer_metrics))
         conn.execute(insert(customer_metrics).values(customer_id=self.customer_id, **standing.person))
-        if not set(STORE) & set(standing.person):
+        if self.store_wide and not set(STORE) & set(standing.person):
             conn.execute(write_store(known, standing.now))
         self._standing = standing
 
@@ -97,7 +98,7 @@ class Supposed:
         return self.conn.execute(compiler.select(found.sql, where=own, looks_at=[found.sql])).scalar()
 
     def later(self, person: Mapping[str, Any], now: int, *, windows: bool) -> dict[str, Any]:
-        """Who stands here already, as time alone makes them: the stage, and with `windows` the columns of the last so many days."""
+        """Who stands here already, as time alone makes them: the stage, and with `windows` the columns of windows."""
         then = dict(person)
         if windows:
             one = Scope(self.customer_id - 1, self.customer_id)
@@ -151,8 +152,11 @@ def closure(tree: t.Condition, at: Moment) -> set[str]:
 
 
 @contextmanager
-def supposing(conn: Connection, at: Moment, customer_id: int) -> Iterator[Supposed]:
-    """Hide the store's metrics and figures behind tables for one person, until the end."""
+def supposing(conn: Connection, at: Moment, customer_id: int, *, store_wide: bool = True) -> Iterator[Supposed]:
+    """Hide the store's metrics and figures behind tables for one person, until the end.
+
+    Without `store_wide` the columns that compare with the store are not worked out: nothing is to ask for them.
+    """
     made = [table for table in derived_tables(MetaData(), temporary=True) if table.name in _HIDDEN]
     aside = [name for name in _HIDDEN if _is_temporary(conn, name)]
     for name in aside:
@@ -160,7 +164,7 @@ def supposing(conn: Connection, at: Moment, customer_id: int) -> Iterator[Suppos
     for table in made:
         conn.execute(CreateTable(table))
     try:
-        yield Supposed(conn, at, customer_id)
+        yield Supposed(conn, at, customer_id, store_wide=store_wide)
     finally:
         for table in made:
             conn.exec_driver_sql(f"DROP TABLE temp.{table.name}")

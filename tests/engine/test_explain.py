@@ -37,9 +37,7 @@ def _segment(where: str, key: str = "s") -> Segment:
 
 def _explain(conn: Connection, where: str, person: int, *others: Segment) -> Explanation:
     segment = _segment(where)
-    return explain(
-        conn, segment, person, [*others, segment], now=NOW, settings=SETTINGS, sources_read=READ
-    )
+    return explain(conn, segment, person, [*others, segment], now=NOW, settings=SETTINGS, sources_read=READ)
 
 
 def test_values_are_shown_in_their_own_unit(conn: Connection) -> None:
@@ -51,14 +49,14 @@ def test_values_are_shown_in_their_own_unit(conn: Connection) -> None:
     assert found.clause is not None
     money, ratio, tags = found.clause.parts
     assert (money.truth, money.values) == (False, {"amount_spent": "320.50"})
-    assert money.need == "amount_spent is 320.50, 79.50 from 400"
+    assert money.need == "amount spent rises above 400.00 (320.50 now, 79.50 away)"
     assert ratio.values == {
         "order_gap_ratio": "2.00",
         "days_since_last_order": "60.00",
         "expected_days_between_orders": "30.00",
     }
     assert (tags.truth, tags.values) == (True, {"customer_tags": "a, b"})
-    assert found.needs == ("amount_spent > 400 must hold (amount_spent is 320.50, 79.50 from 400)",)
+    assert found.needs == ("amount spent rises above 400.00 (320.50 now, 79.50 away)",)
 
 
 def test_the_day_on_which_time_alone_decides_is_named(conn: Connection) -> None:
@@ -97,7 +95,60 @@ def test_a_rank_names_the_cut_it_missed(conn: Connection) -> None:
     found = _explain(conn, "percentile(amount_spent) > 100 - 20", people[0])
     assert found.clause is not None
     assert found.clause.values == {"percentile(amount_spent)": "10.00", "amount_spent": "10.00"}
-    assert found.clause.need == "the cut is at amount_spent 90.00"
+    assert found.clause.need == "amount spent reaches the cut of 90.00 (10.00 now)"
+    assert found.clause.yardsticks == {"percentile(amount_spent) > 80": "90.00"}
+    assert found.clause.measured == ("amount_spent: the cut above 80 is at 90.00",)
+
+
+def test_scores_and_stages_show_what_they_are_read_off(conn: Connection) -> None:
+    """The inputs beside the shop's own figures, and the cut above and below."""
+    fixture = Fixture(conn)
+    fixture.figures({"store_gap": 34, **{f"monetary_cut_{k}_of_5": 200 * k for k in range(1, 5)}})
+    person = fixture.person(
+        {
+            "number_of_orders": 4, "amount_spent": 712, "monetary_score": 4, "lifecycle_stage": "at-risk",
+            "days_since_last_order": 51, "expected_days_between_orders": 30, "purchase_days": 4,
+            "median_days_between_purchase_days": 28.1,
+        }
+    )  # fmt: skip
+    found = _explain(conn, "monetary_score >= 4 AND lifecycle_stage = 'loyal'", person).clause
+    assert found is not None
+    score, stage = found.parts
+    assert score.measured == ("monetary_score = 4: amount_spent 712.00; 5 above 800.00, 4 above 600.00",)
+    assert score.yardsticks["monetary_cut_4_of_5"] == "800.00"
+    (text,) = stage.measured
+    assert text == (
+        "order_gap_ratio = 1.70 (days_since_last_order 51.0 / expected_days_between_orders 30.0; "
+        "own median gap 28.1 over 3 gaps, shop's gap 34.0), at-risk beyond 1.5 up to 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "person", "needs"),
+    [
+        ("lifecycle_stage = 'loyal'", {"lifecycle_stage": "loyal"}, "more than 45.0 days pass since the last order"),
+        ("lifecycle_stage = 'new'", {"lifecycle_stage": "new"}, "a second order is placed, or more than 45.0 days"),
+        ("lifecycle_stage = 'lost'", {"lifecycle_stage": "lost"}, "one more order is placed"),
+        ("lifecycle_stage = 'at-risk'", {"lifecycle_stage": "active"}, "more than 45.0 days pass since the last order"),
+        ("order_gap_ratio > 2", {}, "more than 60.0 days pass since the last order (2 × the expected 30.0; 20.0 now)"),
+        ("days_since_last_order < 10", {}, "one more order is placed"),
+        ("number_of_orders = 1", {}, "one more order is placed"),
+        ("orders_last_90d >= 3", {"orders_last_90d": 1}, "2 more orders are placed within 90 days (1 now)"),
+        ("frequency_score > 3", {"frequency_score": 3}, "number of orders rises above 6 (1 now)"),
+        ("recency_score >= 2", {"recency_score": 2}, "40 days pass since the last order (20.0 now)"),
+        ("email_subscription_status = 'SUBSCRIBED'", {}, "email subscription status becomes 'SUBSCRIBED'"),
+    ],
+)
+def test_what_would_turn_it_is_said_in_days_orders_and_money(
+    conn: Connection, where: str, person: dict[str, object], needs: str
+) -> None:
+    """No condition of the language: what has to happen, from where the person stands."""
+    fixture = Fixture(conn)
+    fixture.figures({"frequency_cut_3_of_5": 6, "recency_cut_1_of_5": 40})
+    fields = {"number_of_orders": 1, "days_since_last_order": 20, "expected_days_between_orders": 30, **person}
+    found = _explain(conn, where, fixture.person(fields))
+    assert len(found.needs) == 1
+    assert found.needs[0].startswith(needs)
 
 
 def test_unknown_is_told_apart_from_no(conn: Connection) -> None:
@@ -114,7 +165,7 @@ def test_named_segments_are_opened(conn: Connection) -> None:
     found = _explain(conn, "IN SEGMENT 'loyal'", person, _segment("number_of_orders >= 3", "loyal"))
     assert found.clause is not None
     assert found.clause.parts[0].values == {"number_of_orders": "1"}
-    assert found.needs == ("number_of_orders >= 3 must hold (number_of_orders is 1, 2 from 3)",)
+    assert found.needs == ("2 more orders are placed (1 now)",)
 
 
 def test_an_unavailable_segment_says_why(conn: Connection) -> None:
