@@ -127,8 +127,8 @@ def _print(its: Explanation, history: list[dict[str, Any]]) -> None:
         why = f": {_causes(its.moved)}" if its.moved is not None and event is history[-1] else ""
         show(f"  {'entered' if event['entered'] else 'left'} {event['at']} in run {event['run']}{why}")
     if its.turns is not None:
-        because = "; ".join(its.turns.because)
-        when = f", when {because} turns" if because else ""
+        turned = (text if " becomes " in text else f"{text} turns" for text in its.turns.because)
+        when = f" ({'; '.join(turned)})" if its.turns.because else ""
         show(f"  with time alone: {'enters' if its.turns.enters else 'leaves'} on {its.turns.day}{when}")
     if its.needs:
         show(f"  {'leaves' if its.member else 'enters'} when {', and '.join(its.needs)}")

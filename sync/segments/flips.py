@@ -31,7 +31,7 @@ _BY_RECENCY = frozenset(("recency_score", "rfm_group", "rfm_group_klaviyo", "rfm
 class Flip:
     """From `at` (epoch seconds, store-zone `day`) on, membership is the opposite if nothing else happens.
 
-    `because` are the tests that turn then.
+    `because` are the tests that turn then; of a stage, what it becomes.
     """
 
     at: int
@@ -64,9 +64,14 @@ def needs(clause: _Clause, *, wanted: bool) -> list[str]:
             ways = [needs(part, wanted=wanted) for part in clause.parts if part.truth is not wanted]
             if (clause.kind == "and") is wanted:
                 return [line for way in ways for line in way]
-            return min(ways, key=len, default=[])
+            return min(ways, key=_ease, default=[])
         case _:
             return [clause.need] if clause.need else []
+
+
+def _ease(way: list[str]) -> tuple[int, int]:
+    """Few steps first, then those that an order or the calendar takes."""
+    return len(way), sum("placed" not in step and "days pass" not in step for step in way)
 
 
 def next_flip(conn: Connection, rule: Rule, at: Moment, customer_id: int, member: bool) -> Flip | None:
@@ -115,8 +120,8 @@ def _foreseen(
         then = Standing(person.later(row, instant, windows=windows), yardsticks, instant)
         if person.holds(rule.tree, then) != member:
             before, after = (tests(person, rule.tree, one) for one in (now, then))
-            turned = tuple(_turned(text, then) for text in after if after[text] != before[text])
-            return Flip(instant, _day(instant, at), enters=not member, because=turned)
+            turned = dict.fromkeys(_turned(text, then) for text in after if after[text] != before[text])
+            return Flip(instant, _day(instant, at), enters=not member, because=tuple(turned))
         change = then.person["next_eval_at"] if windows else None
         following = [one for one in waiting if one > instant][:1] + [one for one in (change,) if one and one > instant]
         if not following:
@@ -163,7 +168,8 @@ def leaves(tree: t.Condition, at: Moment) -> Iterator[t.Condition]:
 
 
 def _turned(text: str, then: Standing) -> str:
-    return f"{text} (it becomes '{then.person['lifecycle_stage']}')" if text.startswith("lifecycle_stage = ") else text
+    stage = then.person["lifecycle_stage"]
+    return f"lifecycle_stage becomes '{stage}'" if text.startswith("lifecycle_stage = ") else text
 
 
 def reads_of(tree: t.Condition, at: Moment) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from mappings.money import to_text as money_text
-from sync.metrics.counting import DAY
+from sync.metrics.counting import DAY, customers
 from sync.metrics.table import PERSONAL, customer_before, customer_metrics
 from sync.segments import tree as t
 from sync.segments.catalogue import Segment
@@ -27,9 +27,18 @@ from sync.segments.yardsticks import Values, around, evaluation
 from sync.store.tables import SQLModel
 
 membership_event: Table = SQLModel.metadata.tables["membership_event"]
-_MADE_OF = {
-    "lifecycle_stage": ("last_order_date", "number_of_orders", "active_quarters", "open_carts_last_30d"),
-    "order_gap_ratio": ("last_order_date",),
+_OWN_GAP = ("median_days_between_purchase_days", "purchase_days")
+_MADE_OF: dict[str, tuple[str, ...]] = {
+    "lifecycle_stage": (
+        "last_order_date",
+        "number_of_orders",
+        "active_quarters",
+        "open_carts_last_30d",
+        *_OWN_GAP,
+    ),
+    "order_gap_ratio": ("last_order_date", *_OWN_GAP),
+    "expected_days_between_orders": _OWN_GAP,
+    "last_gap_ratio_before_order": ("last_order_date", *_OWN_GAP),
     "days_since_last_order": ("last_order_date",),
     "days_since_first_order": ("first_order_date",),
 }
@@ -128,7 +137,7 @@ class Inquiry:
                     found = list(self._asked(person, self.before, self.after))
                 except Incomparable:
                     found = [*self._facts(self.before, self.after), *(self._figure(name) for name in self._moved())]
-            yield from found or [Cause("own", self._record())]
+            yield from found or [Cause("own", self._merged(conn) or self._record())]
 
     def _asked(self, person: Supposed, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Cause]:
         def turns(row: Mapping[str, Any], yardsticks: Values, now: int) -> bool:
@@ -190,6 +199,13 @@ class Inquiry:
             yield Cause("own", f"their {_said(name)} went from {was} to {now}", name, was, now)
         if not changed:
             yield Cause("own", self._record())
+
+    def _merged(self, conn: Connection) -> str | None:
+        """Membership and history come along with a customer who is merged into this one."""
+        c = customers.c
+        theirs = select(c.id).where(c.merged_into == self.customer_id, c.gone_at > self.since)
+        found = [str(one) for one in conn.execute(theirs.order_by(c.id)).scalars()]
+        return f"customer {', '.join(found)} was merged into them, with what they were in" if found else None
 
     def _record(self) -> str:
         """What of the person is read that the metrics do not hold."""

@@ -81,8 +81,8 @@ class Ways:
             placed = f"{more} more order{'s are' if more != 1 else ' is'} placed{span}"
             return f"{placed} ({own} now)" if more != 1 or days else f"{_ONE_MORE} ({own} now)"
         moves = ("rises above" if strict else "reaches") if up else ("falls below" if strict else "falls to")
-        away = self._shown(name, abs(limit - own))
-        return f"{_said(name)} {moves} {self._shown(name, limit)} ({self._shown(name, own)} now, {away} away)"
+        away = f", {self._shown(name, abs(limit - own))} away" if limit != own else ""
+        return f"{_said(name)} {moves} {self._shown(name, limit)} ({self._shown(name, own)} now{away})"
 
     def _order(self) -> str:
         return _ONE_MORE if self.row.get("last_order_date") is not None else _FIRST
