@@ -98,7 +98,7 @@ def _database(project: Project, clock: Clock) -> Iterator[Finding]:
         with store.read() as connection:
             runs = state.last_runs(connection)
             shop = state.get_meta(connection, "shop")
-            gaps = connection.exec_driver_sql("SELECT value FROM store_figures WHERE name = 'gaps'").scalar()
+            gaps = connection.exec_driver_sql("SELECT value FROM store_figures WHERE name = 'purchase_day_gaps'").scalar()
             held = state.quarantined(connection)
     finally:
         store.close()
