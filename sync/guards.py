@@ -7,7 +7,7 @@ every run.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -168,6 +168,11 @@ def parse_force(flags: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
 def is_passed(guard: Guard, passes: Iterable[tuple[str, str | None]]) -> bool:
     """True when a force or a standing acceptance covers the guard."""
     return any(name == guard.guard and segment in (None, guard.segment) for name, segment in passes)
+
+
+def stale(streams: Iterable[str], read_at: Mapping[str, int | None], now: int) -> tuple[tuple[str, int | None], ...]:
+    """Those of the streams whose last completed read is too old, with its time."""
+    return tuple((name, read_at.get(name)) for name in sorted(streams) if not fresh(read_at.get(name), now))
 
 
 def fresh(completed_at: int | None, now: int) -> bool:

@@ -17,7 +17,7 @@ from sync.guards import Facts, Guard
 from sync.plan_value import AudiencePlan, Plan
 from sync.progress import Progress, Silent
 from sync.store import audience as audience_rows
-from sync.store import diff, ledger, plans, queue
+from sync.store import diff, ledger, plans, queue, state
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
@@ -91,7 +91,7 @@ def make_plan(
     passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
         missing = _missing(conn, segments)
-        read_at = {row[0]: row[1] for row in conn.exec_driver_sql("SELECT stream, completed_at FROM stream_state")}
+        read_at = state.completed(conn)
     ready = [segment for segment in segments if segment.key not in missing]
     scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
     sites = [_Site(each, audiences.names(each, _pushed(segments, each))) for each in destinations]
@@ -147,6 +147,11 @@ def config_digest(segments: Sequence[Wish], destinations: Sequence[Destination])
 
 def _pushed(segments: Sequence[Wish], destination: Destination) -> list[tuple[str, str]]:
     return [(its.key, its.name) for its in segments if its.push is None or destination.name in its.push]
+
+
+def streams(segment: Wish) -> set[str]:
+    """What a segment is made of; who a person is and what they agreed to are always part of it."""
+    return {*segment.sources, "customers"}
 
 
 def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
@@ -299,7 +304,6 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
     waterfall = site.waterfalls[place.segment]
     wish = scene.wishes[place.segment]
     kept = place.kept
-    reads = sorted({*wish.sources, "customers"})
     return Facts(
         destination=place.destination,
         segment=place.segment,
@@ -315,9 +319,7 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
         changeable=wish.turnover == "expected",
         flows=site.flows.get(place.segment, ()),
         rule_changed=kept is not None and kept.rule_hash not in (None, wish.rule_hash),
-        stale=tuple(
-            (name, scene.read_at.get(name)) for name in reads if not guards.fresh(scene.read_at.get(name), scene.now)
-        ),
+        stale=guards.stale(streams(wish), scene.read_at, scene.now),
         oldest_order=scene.oldest_order if "orders" in wish.sources else None,
         unclaimed=place.unclaimed,
     )

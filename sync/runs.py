@@ -13,13 +13,14 @@ from connector.redact import redact
 from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
 from sync.errors import RegularsError
-from sync.log import bind_run
 from sync.guards import TRUNCATED_HISTORY
+from sync.log import bind_run
 from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.plan import config_digest, make_plan
 from sync.plan_value import Plan
 from sync.progress import Progress
 from sync.pull import PullReport, pull
+from sync.recheck import recheck
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
 from sync.segments.yardsticks import note_yardsticks
@@ -166,7 +167,16 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
         if any(guard.guard == TRUNCATED_HISTORY for guard in report.plan.guards):
             report.notes.append(f"{work.project.store.name}: {shop.truncated}, or run with --force {TRUNCATED_HISTORY}")
     elif steps.plan_id is not None:
-        report.plan = plans.load(work.store, steps.plan_id)
+        report.plan, failed = recheck(
+            plans.load(work.store, steps.plan_id),
+            work.segments,
+            work.destinations,
+            work.store,
+            now=now,
+            accept=work.project.accept,
+            silent=checked,
+        )
+        checked = {**checked, **failed}
     if report.plan is not None and shown is not None:
         shown(report.plan)
     if steps.apply and report.plan is not None:

@@ -13,9 +13,17 @@ _QUEUED = "plan:queued"
 
 
 def keep(conn: Connection, plan: Plan) -> None:
-    """Keep a plan, and that it is the one whose ops are in `plan_op`. The same plan is not written twice."""
+    """Keep a plan, and that it is the one whose ops are in `plan_op`.
+
+    The same plan, made again, is as old as its last making; one that has nothing to write is not written twice.
+    """
+    again = (
+        "UPDATE SET run_id = excluded.run_id, now = excluded.now, made_at = excluded.made_at, body = excluded.body, "
+        "applied_at = NULL"
+    )
     conn.exec_driver_sql(
-        "INSERT INTO plan (id, run_id, now, made_at, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO plan (id, run_id, now, made_at, body) VALUES (?, ?, ?, ?, ?) "
+        f"ON CONFLICT (id) DO {again if plan.pending else 'NOTHING'}",
         (plan.id, plan.run, plan.now, plan.now, plan_value.dump(plan)),
     )
     state.set_meta(conn, _LAST, plan.id)

@@ -63,6 +63,16 @@ def save(connection: Connection, progress: Progress) -> None:
     )
 
 
+def completed(connection: Connection) -> dict[str, int | None]:
+    """When each stream was last read to its end: the moment at which that read began."""
+    return {row[0]: row[1] for row in connection.exec_driver_sql("SELECT stream, completed_at FROM stream_state")}
+
+
+def any_dirty(connection: Connection) -> bool:
+    """True while somebody's facts are newer than their metrics."""
+    return connection.exec_driver_sql("SELECT 1 FROM dirty LIMIT 1").first() is not None
+
+
 def swept(connection: Connection, stream: str, at: int) -> None:
     """Note that every id of the stream was compared."""
     save(connection, replace(load(connection, stream), swept_at=at))

@@ -14,7 +14,9 @@ from connector.base import Destination, Shop
 from sync.apply import ApplyReport, apply
 from sync.clock import ManualClock
 from sync.plan import Plan, make_plan
+from sync.recheck import recheck
 from sync.store.engine import Connection, Store, open_store
+from sync.store.plans import load
 
 NOW = 1_790_000_000
 
@@ -136,6 +138,20 @@ class PlanRig:
 
     def apply(self, plan: Plan, **more: Any) -> ApplyReport:
         return apply(plan, self.destinations, self.store, now=self.now, clock=self.clock, **more)
+
+    def apply_shown(self, plan: Plan, *accept: str) -> tuple[Plan, ApplyReport]:
+        """As `apply PLAN` does: the plan is held against the present first."""
+        kept = load(self.store, plan.id)
+        rechecked, failed = recheck(kept, self.wishes, self.destinations, self.store, now=self.now, accept=accept)
+        report = apply(
+            rechecked, self.destinations, self.store, now=self.now, clock=self.clock, checked=failed or None
+        )
+        return rechecked, report
+
+    def later(self, hours: float) -> None:
+        """Time passes for everybody."""
+        self.now += int(hours * 3600)
+        self.clock.advance(int(hours * 3600))
 
     def sync(self, *force: str, adopt: bool = False) -> ApplyReport:
         return self.apply(self.plan(*force, adopt=adopt))
