@@ -189,6 +189,47 @@ def test_unknown_fields_change_nothing(strangers: dict[str, Any]) -> None:
     assert mapping({**strangers, **THING}) == mapping(THING)
 
 
+MESSY = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=3) | st.sampled_from(["1.00", "7"])
+NESTED = MESSY | st.dictionaries(st.sampled_from(["at", "of", "x y"]), MESSY) | st.lists(MESSY, max_size=2)
+SHARED = [
+    '{ path = "when.at", type = "text?" }',
+    '{ path = "when.at", type = "int?", default = 5 }',
+    '{ path = "when.at", type = "int" }',
+    '{ path = "when.of", type = "key?" }',
+    '{ path = "when.x y", type = "bool?" }',
+    '{ path = "when.of", map = { "7" = 1, "*" = 2 }, type = "text?" }',
+    '{ path = "when.of", map = { "7" = 1 }, default = 3 }',
+]
+
+
+@given(st.fixed_dictionaries({"id": st.just(THING["id"])}, optional={"when": NESTED}))
+def test_a_column_is_what_it_is_without_the_others(record: dict[str, Any]) -> None:
+    """Columns share the steps of their paths, and nothing else: neither values, defaults nor refusals."""
+    alone = [_read([column], record) for column in SHARED]
+    refused = [found for found in alone if isinstance(found, str)]
+    assert _read(SHARED, record) == (refused[0] if refused else [value for found in alone for value in found])
+
+
+def _read(columns: list[str], record: dict[str, Any]) -> list[Any] | str:
+    text = "\n".join(f"c{at} = {column}" for at, column in enumerate(columns))
+    mapping = parse("shared", f'[stream.s]\nrecord = "id"\n[stream.s.table.t.columns]\n{text}').stream("s")
+    try:
+        return list(mapping(record)["t"][0])
+    except MappingError as error:
+        return str(error)
+
+
+def test_a_misfit_in_a_later_list_is_found_there() -> None:
+    """The place is told by list and item, also for what the record itself brings to the rows of a list."""
+    with pytest.raises(MappingError) as caught:
+        rows(parts={"nodes": [{"price": "1"}, {"price": "2"}, 3]})
+    assert (caught.value.path, caught.value.reason) == ("parts.nodes[2].price", "stands in something that is no object")
+    rooted = EXAMPLE.replace('tag = { path = ".", type = "text" }', 'tag = { path = "^when.tag", type = "text" }')
+    with pytest.raises(MappingError) as caught:
+        parse("example", rooted).stream("things")(THING)
+    assert (caught.value.path, caught.value.reason) == ("when.tag", "is missing")
+
+
 def test_decimals_by_currency() -> None:
     """ISO 4217: yen none, euro two, dinar three."""
     assert [exponent(code) for code in ("JPY", "EUR", "KWD", "CLF")] == [0, 2, 3, 4]
