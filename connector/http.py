@@ -198,7 +198,7 @@ class Client:
             self.calls += 1
             self.operations[call.operation] += 1
         try:
-            response = self._http.send(request)
+            response, body = self._read(request)
         except httpx.LocalProtocolError as error:
             raise PlatformError(self.wire.platform, call.operation, "the request cannot be written as HTTP") from error
         except httpx.RequestError as error:
@@ -206,12 +206,20 @@ class Client:
                 text = f"the certificate of {self._base.host} is not trusted: {error}"
                 raise Unavailable(self.wire.platform, call.operation, text) from error
             raise Again(self._broken(error)) from error
-        reply = Reply(response.status_code, dict(response.headers), response.content)
+        reply = Reply(response.status_code, dict(response.headers), body)
         if response.next_request is not None:
             target = response.next_request.url.host
             text = f"{self._base.host} redirects to {target}, which is not followed; set the address that answers"
             raise WrongShop(self.wire.platform, call.operation, text, self.wire.request_id(reply))
         return reply
+
+    def _read(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        """The body apart from its response: httpx ties a response to its stream and back, which would keep the body."""
+        response = self._http.send(request, stream=True)
+        try:
+            return response, b"".join(response.iter_bytes())
+        finally:
+            response.close()
 
     def _broken(self, error: httpx.RequestError) -> str:
         host = self._base.host

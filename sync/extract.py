@@ -131,7 +131,6 @@ def _rare_collections() -> Iterator[None]:
     """Records are trees, which go when the last name for them goes.
 
     The collector of cycles would walk hundreds of thousands of them on every page: half of the time of a first load.
-    After each page it takes the young ones only: an httpx response is a cycle that holds its body.
     """
     thresholds = gc.get_threshold()
     gc.set_threshold(_ALLOCATIONS, *thresholds[1:])
@@ -166,7 +165,6 @@ class _Reading:
             if page.next_token is not None:
                 tokens.add(page.next_token)
             range_ = self._commit(page, range_)
-            gc.collect(0)
             self._shown.update(stream.name, self.report.read, page.total)
         if range_.page_token is not None:
             raise BadReply(self._source.platform, stream.name, "pages ended before the last one; run again to go on")
