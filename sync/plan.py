@@ -14,14 +14,14 @@ from sync.audiences import Place
 from sync.consent import Waterfall
 from sync.errors import UsageError
 from sync.guards import Facts, Guard
-from sync.plan_value import AudiencePlan, Plan
+from sync.plan_value import BEHIND, AudiencePlan, Plan
 from sync.progress import Progress, Silent
 from sync.store import audience as audience_rows
 from sync.store import diff, ledger, plans, queue, state
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
-__all__ = ["Plan", "Wish", "config_digest", "make_plan"]
+__all__ = ["Plan", "Wish", "config_digest", "make_plan", "streams"]
 
 
 class Wish(Protocol):
@@ -90,7 +90,7 @@ def make_plan(
     _check_force(forced, segments)
     passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
-        missing = _missing(conn, segments)
+        missing = _missing(conn, segments, now)
         read_at = state.completed(conn)
     ready = [segment for segment in segments if segment.key not in missing]
     scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
@@ -163,8 +163,11 @@ def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wi
             raise UsageError(f"--force {guard}:{key}: no segment {key!r}{hint}")
 
 
-def _missing(conn: Connection, segments: Sequence[Wish]) -> dict[str, str]:
-    """Why segments cannot be planned, by key: a source never read, or a condition not evaluated since it changed."""
+def _missing(conn: Connection, segments: Sequence[Wish], now: int) -> dict[str, str]:
+    """Why segments cannot be planned, by key: a source never read, or members that are not those of the facts here."""
+    evaluated, read_at = state.get_meta(conn, state.EVALUATED), state.completed(conn)
+    if evaluated is None or now - evaluated > guards.FRESH_SECONDS or state.any_dirty(conn):
+        evaluated = -1
     known = {
         row[0]: (row[1], row[2]) for row in conn.exec_driver_sql("SELECT key, rule_hash, missing FROM segment_state")
     }
@@ -175,6 +178,8 @@ def _missing(conn: Connection, segments: Sequence[Wish]) -> dict[str, str]:
             found[segment.key] = missing
         elif rule_hash != segment.rule_hash:
             found[segment.key] = "not evaluated yet; run `regulars derive`"
+        elif any((read_at.get(stream) or 0) > evaluated for stream in streams(segment)):
+            found[segment.key] = BEHIND
     return found
 
 

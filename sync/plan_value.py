@@ -12,6 +12,9 @@ import orjson
 
 from sync.guards import Guard
 
+BEHIND = "not evaluated since the last pull; run `regulars derive`"
+"""Of a segment whose members are not those of the facts here, or are a day old: time alone moves people."""
+
 
 @dataclass(frozen=True, slots=True)
 class AudiencePlan:
@@ -113,6 +116,11 @@ class Plan:
     def changes(self) -> bool:
         """True when applying it would send something (`--detailed-exitcode`)."""
         return any(not its.held and its.work for its in self.audiences)
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Segments that are left alone only because `derive` has not been run (exit code 5, as for a stale plan)."""
+        return tuple(key for key, missing in self.unavailable if missing == BEHIND)
 
     @property
     def pending(self) -> bool:

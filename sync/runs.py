@@ -12,7 +12,7 @@ from connector.errors import PlatformError, Unavailable
 from connector.redact import redact
 from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
-from sync.errors import RegularsError
+from sync.errors import Held, RegularsError
 from sync.guards import TRUNCATED_HISTORY
 from sync.log import bind_run
 from sync.metrics import MetricSettings, MetricsReport, refresh
@@ -220,6 +220,7 @@ def _derive(work: Workspace, steps: Steps, report: RunReport, now: int) -> None:
         report.segments = evaluate(
             connection, work.segments, now=now, settings=settings, run_id=report.run, sources_read=read
         )
+        state.set_meta(connection, state.EVALUATED, now)
 
 
 def metric_settings(project: Project, connection: Connection) -> MetricSettings:
@@ -258,8 +259,8 @@ def exit_code(report: RunReport) -> int:
     applied = report.applied.exit_code if report.applied is not None else 0
     if applied not in (0, 4):
         return applied
-    if report.plan is not None and report.plan.held:
-        return 5
+    if report.plan is not None and (report.plan.held or report.plan.behind):
+        return Held.exit_code
     return Unavailable.exit_code if report.plan is not None and report.plan.unreachable else applied
 
 

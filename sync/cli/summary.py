@@ -8,6 +8,7 @@ from itertools import groupby
 from sync.apply import DestinationReport
 from sync.cli.output import table
 from sync.guards import TRUNCATED_HISTORY
+from sync.plan_value import BEHIND
 from sync.runs import RunReport
 
 
@@ -53,6 +54,9 @@ def concerns(report: RunReport) -> Iterator[str]:
     yield from report.notes
     if report.plan is not None:
         yield from _held(report)
+        if behind := report.plan.behind:
+            number = "1 segment" if len(behind) == 1 else f"{len(behind)} segments"
+            yield f"{number}, for example {behind[0]}: {BEHIND}"
         reported = {its.destination for its in (report.applied.destinations if report.applied else ())}
         yield from (error for name, error in report.plan.unreachable if name not in reported)
     for its in report.applied.destinations if report.applied is not None else ():

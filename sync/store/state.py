@@ -11,6 +11,10 @@ import orjson
 from sync.store.engine import Connection
 
 
+EVALUATED = "evaluated"
+"""Key of the moment for which all segments were last evaluated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a stream is read: everything before `high_water` is stored.

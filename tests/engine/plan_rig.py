@@ -87,6 +87,11 @@ class PlanRig:
         """All streams (or these) were read to their end at this moment."""
         for stream in streams or ("customers", "orders", "carts"):
             self.sql("INSERT OR REPLACE INTO stream_state (stream, completed_at) VALUES (?, ?)", (stream, at))
+        self.evaluated(max(at, self.now))
+
+    def evaluated(self, at: int) -> None:
+        """All segments were evaluated for this moment."""
+        self.sql("INSERT OR REPLACE INTO meta (key, value) VALUES ('evaluated', ?)", (str(at),))
 
     def people(self, numbers: Iterable[int], **facts: Any) -> None:
         """Customers as the store has them now; without other facts subscribed, each with an address."""

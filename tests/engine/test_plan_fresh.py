@@ -1,0 +1,63 @@
+"""Membership is planned only while it is that of the facts here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_destination import FakeTags
+from plan_rig import NOW, PlanRig, Wish
+
+from sync.plan_value import BEHIND
+
+VIP = Wish("vip", "VIPs")
+CARTS = Wish("cart", "Cart", sources=frozenset({"carts"}))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[PlanRig]:
+    rig = PlanRig(tmp_path / "shop.db")
+    rig.destinations = [FakeTags()]
+    rig.people([1])
+    rig.segment(VIP, [1])
+    rig.segment(CARTS, [1])
+    yield rig
+    rig.store.close()
+
+
+def test_a_pull_without_derive_leaves_what_reads_its_streams_alone(rig: PlanRig) -> None:
+    """Who has bought since is still in the cart segment; nobody is sent there."""
+    rig.now += 3600
+    rig.read(rig.now, "carts")
+    rig.evaluated(NOW)
+    plan = rig.plan()
+    assert plan.unavailable == (("cart", BEHIND),)
+    assert [its.segment for its in plan.audiences] == ["vip"]
+    assert plan.behind == ("cart",)
+    rig.evaluated(rig.now)
+    assert rig.plan().unavailable == ()
+
+
+def test_a_read_of_customers_concerns_every_segment(rig: PlanRig) -> None:
+    """Who somebody is, and what they agreed to, is part of all of them."""
+    rig.now += 3600
+    rig.read(rig.now, "customers")
+    rig.evaluated(NOW)
+    assert rig.plan().behind == ("cart", "vip")
+
+
+def test_facts_newer_than_their_metrics_leave_everything_alone(rig: PlanRig) -> None:
+    """A pull that was interrupted has stored pages, though no stream is read to its end."""
+    rig.sql("INSERT INTO dirty (customer_id) VALUES (1)")
+    assert rig.plan().behind == ("cart", "vip")
+
+
+def test_members_of_yesterday_are_not_planned(rig: PlanRig) -> None:
+    """Time moves people without news: to the second a day, and never without an evaluation."""
+    rig.now += 24 * 3600
+    assert rig.plan().behind == ()
+    rig.now += 1
+    assert rig.plan().behind == ("cart", "vip")
+    rig.sql("DELETE FROM meta WHERE key = 'evaluated'")
+    assert rig.plan().behind == ("cart", "vip")
