@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, case, cast, func, or_, select
 
-from sync.metrics.counting import DAY, MetricSettings, Scope, carts, has_money
+from sync.metrics.counting import DAY, Instant, MetricSettings, Scope, carts, has_money
 from sync.metrics.family import Family
 from sync.metrics.table import BIG
 
 WINDOW = 30
 
 
-def carts_family(scope: Scope, now: int, settings: MetricSettings, order_totals: CTE) -> Family:
+def carts_family(scope: Scope, now: Instant, settings: MetricSettings, order_totals: CTE) -> Family:
     """Open carts, those of the last 30 x 24 hours, and of these the ones that no counted order followed."""
     cart, last = carts.c, order_totals.c.last_order_date
     recent = cart.created_at >= now - WINDOW * DAY

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, FromClause, Table, and_, func, not_, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, bindparam, func, not_, select
 
 from sync.store.tables import SQLModel
 
@@ -20,6 +20,10 @@ dirty: Table = _tables["dirty"]
 
 DAY = 86400
 NEVER_COUNTED = ("voided", "expired", "declined", "rejected")
+
+Instant = int | ColumnElement[int]
+NOW = bindparam("now", type_=BigInteger())
+"""Stands for the instant in a statement that is built once and run at many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,17 @@ class MetricSettings:
 class Scope:
     """The customers a statement works on: ids in the half-open range (after, upto], or only the dirty ones of them."""
 
-    after: int | None = None
-    upto: int | None = None
+    after: Instant | None = None
+    upto: Instant | None = None
     dirty: bool = False
+
+    def shape(self) -> Scope:
+        """The like of it with names for its bounds: one statement serves all ranges."""
+        return _shape(self.after is not None, self.upto is not None, self.dirty)
+
+    def bounds(self) -> dict[str, Any]:
+        """What the names of its shape stand for."""
+        return {name: value for name, value in (("after", self.after), ("upto", self.upto)) if value is not None}
 
     def covers(self, customer_id: ColumnElement[Any]) -> ColumnElement[bool]:
         if self.dirty:
@@ -62,6 +74,15 @@ class Scope:
         if self.upto is not None:
             bounds.append(customer_id <= self.upto)
         return and_(*bounds)
+
+
+@lru_cache
+def _shape(after: bool, upto: bool, dirty_only: bool) -> Scope:
+    return Scope(
+        bindparam("after", type_=BigInteger()) if after else None,
+        bindparam("upto", type_=BigInteger()) if upto else None,
+        dirty_only,
+    )
 
 
 def live(people: FromClause = customers) -> ColumnElement[bool]:

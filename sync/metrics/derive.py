@@ -9,13 +9,13 @@ from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Executable, Table, delete, func, select, true, update
 from sqlalchemy.dialects import sqlite
 
-from sync.metrics.counting import MetricSettings, Scope, customers, dirty, exclusions, has_money, live, orders
+from sync.metrics.counting import NOW, MetricSettings, Scope, customers, dirty, exclusions, has_money, live, orders
 from sync.metrics.days import local_days
 from sync.metrics.figures import Figures, count_gaps, keep, measure
-from sync.metrics.former import keep_changed, set_aside
+from sync.metrics.former import fresh, make_fresh, write_changed
 from sync.metrics.personal import personal_rows, write_personal
 from sync.metrics.portable import rows_written, upsert
 from sync.metrics.storewide import write_store
@@ -107,24 +107,39 @@ def recompute(
 
     The store's counts of gaps follow a dirty scope by difference; `recount` counts them all anew.
     """
-    dialect = connection.dialect.name
-    gaps = scope.covers(customer_gaps.c.customer_id)
-    if scope.dirty:
-        connection.execute(count_gaps(dialect, gaps, -1))
-    set_aside(connection, scope)
-    *prepare, write = write_personal(dialect, scope, now, settings)
-    for statement in prepare:
-        connection.execute(statement)
-    written = rows_written(connection, connection.execute(write))
-    keep_changed(connection, scope, now)
-    if scope.dirty:
-        connection.execute(count_gaps(dialect, gaps, 1))
-        connection.execute(delete(store_gaps).where(store_gaps.c.times == 0))
+    work, values = _work(connection.dialect.name, scope.shape(), settings), {"now": now, **scope.bounds()}
+    connection.execute(make_fresh)
+    for statement in work.before:
+        connection.execute(statement, values)
+    written = rows_written(connection, connection.execute(work.derive, values))
+    for statement in work.after:
+        connection.execute(statement, values)
     if recount:
         connection.execute(delete(store_gaps))
-        connection.execute(count_gaps(dialect, true(), 1))
-    connection.execute(delete(dirty).where(scope.covers(dirty.c.customer_id)))
+        connection.execute(count_gaps(connection.dialect.name, true(), 1))
     return written
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """`derive` is the statement whose row count is the number of people."""
+
+    before: list[Executable]
+    derive: Executable
+    after: list[Executable]
+
+
+@lru_cache(maxsize=16)
+def _work(dialect: str, shape: Scope, settings: MetricSettings) -> _Work:
+    """Built once for all runs and ranges, as building takes longer than deriving a few people."""
+    gaps = shape.covers(customer_gaps.c.customer_id)
+    *prepare, derive = write_personal(dialect, shape, NOW, settings)
+    before: list[Executable] = [delete(fresh), *prepare]
+    after: list[Executable] = [*write_changed(dialect, NOW, keep_new=shape.dirty)]
+    if shape.dirty:
+        before.insert(0, count_gaps(dialect, gaps, -1))
+        after += [count_gaps(dialect, gaps, 1), delete(store_gaps).where(store_gaps.c.times == 0)]
+    return _Work(before, derive, [*after, delete(dirty).where(shape.covers(dirty.c.customer_id))])
 
 
 def derive_store(connection: Connection, now: int, settings: MetricSettings) -> tuple[Figures, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, and_, case, cast, func, select
 
-from sync.metrics.counting import DAY, MetricSettings, Scope, counted, has_money, orders
+from sync.metrics.counting import DAY, Instant, MetricSettings, Scope, counted, has_money, orders
 from sync.metrics.family import Family
 from sync.metrics.portable import division
 from sync.metrics.table import BIG
@@ -18,7 +18,7 @@ from sync.metrics.table import BIG
 WINDOWS = (30, 90, 180, 365)
 
 
-def totals(scope: Scope, now: int, settings: MetricSettings) -> CTE:
+def totals(scope: Scope, now: Instant, settings: MetricSettings) -> CTE:
     """One row per customer with a counted order."""
     o, money = orders.c, has_money(settings)
     spent = o.total - o.refunded
@@ -64,7 +64,7 @@ def totals(scope: Scope, now: int, settings: MetricSettings) -> CTE:
     )
 
 
-def _next_change(placed_at: ColumnElement[int], now: int) -> ColumnElement[Any]:
+def _next_change(placed_at: ColumnElement[int], now: Instant) -> ColumnElement[Any]:
     """The first second at which the order is no longer in the narrowest window that still holds it."""
     return case(*((placed_at >= now - days * DAY, placed_at + (days * DAY + 1)) for days in WINDOWS))
 

@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Delete, FromClause, Insert, Select, and_, case, delete, func, or_, select
 
 from sync.metrics.carts import carts_family
-from sync.metrics.counting import MetricSettings, Scope, customers, live
+from sync.metrics.counting import Instant, MetricSettings, Scope, customers, live
+from sync.metrics.former import fresh
 from sync.metrics.intervals import day_gaps, intervals_family
 from sync.metrics.lines import lines_family
 from sync.metrics.orders import orders_family, totals
-from sync.metrics.portable import upsert
 from sync.metrics.table import PERSONAL, ZEROES, customer_gaps, customer_metrics
 
 
-def personal_rows(scope: Scope, now: int, settings: MetricSettings) -> Select[Any]:
+def personal_rows(scope: Scope, now: Instant, settings: MetricSettings) -> Select[Any]:
     """One row per live customer of the scope: customer_id and every personal column."""
     order_totals = totals(scope, now, settings)
     carts = carts_family(scope, now, settings, order_totals)
@@ -48,14 +48,16 @@ def _sooner(order_totals: CTE, carts: CTE) -> ColumnElement[Any]:
     return case((or_(b.is_(None), a <= b), a), else_=b)
 
 
-def write_personal(dialect: str, scope: Scope, now: int, settings: MetricSettings) -> list[Delete | Insert]:
-    """Bring the scope's rows up to date; people who are gone lose theirs. To be run in this order."""
+def write_personal(dialect: str, scope: Scope, now: Instant, settings: MetricSettings) -> list[Delete | Insert]:
+    """The scope's gaps; the end of the rows of people who are gone; and `fresh` as the scope's rows are to be.
+
+    To be run in this order.
+    """
     here = select(customers.c.id).where(live(), scope.covers(customers.c.id))
     metrics, gaps = customer_metrics.c.customer_id, customer_gaps.c.customer_id
-    rows = personal_rows(scope, now, settings)
     return [
         delete(customer_gaps).where(scope.covers(gaps)),
         customer_gaps.insert().from_select(["customer_id", "days", "times"], day_gaps(scope, settings)),
         delete(customer_metrics).where(and_(scope.covers(metrics), metrics.not_in(here))),
-        upsert(dialect, customer_metrics, rows, ["customer_id"], PERSONAL),
+        fresh.insert().from_select(["customer_id", *PERSONAL], personal_rows(scope, now, settings)),
     ]

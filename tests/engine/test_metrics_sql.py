@@ -17,6 +17,7 @@ from sync.metrics import MetricSettings, refresh
 from sync.metrics.attributes import base, expression, is_available, list_contains, list_entries, percentile
 from sync.metrics.counting import Scope, customers, live
 from sync.metrics.figures import count_gaps
+from sync.metrics.former import write_changed
 from sync.metrics.personal import write_personal
 from sync.metrics.storewide import write_store
 from sync.metrics.table import customer_gaps
@@ -73,6 +74,7 @@ def test_statements_compile_for_postgresql(scope: Scope) -> None:
     """Both layers, full, partial and in ranges: no function that only SQLite has."""
     statements = [
         *write_personal("postgresql", scope, NOW, SETTINGS),
+        *write_changed("postgresql", NOW, keep_new=scope.dirty),
         write_store(FIGURES, NOW),
         count_gaps("postgresql", scope.covers(customer_gaps.c.customer_id), -1),
     ]
