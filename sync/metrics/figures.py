@@ -40,7 +40,11 @@ def measure(connection: Connection, now: int, settings: MetricSettings) -> Figur
     """Every declared figure, from the personal columns, the counts of gaps and the counted orders."""
     figures: Figures = dict.fromkeys(load_vocabulary().figures)
     m = customer_metrics.c
-    buyers = _one(connection, select(func.count()).select_from(customer_metrics).where(m.number_of_orders > 0))
+    gap = m.second_purchase_gap
+    counts = select(
+        func.count().filter(m.number_of_orders > 0), func.count(gap), func.coalesce(func.sum(m.money_orders), 0)
+    ).select_from(customer_metrics)
+    buyers, repeaters, money_orders = (int(number) for number in connection.execute(counts).one())
     figures["buyers"] = buyers
     for name, column in (
         ("recency", m.last_order_date),
@@ -54,12 +58,10 @@ def measure(connection: Connection, now: int, settings: MetricSettings) -> Figur
             if value is not None and name == "recency":
                 value = (now - value) // DAY
             figures[f"{name}_cut_{k}_of_{q}"] = value
-    gap = m.second_purchase_gap
-    repeaters = _one(connection, select(func.count(gap)))
     quarters = _values(connection, gap, gap.is_not(None), [place(1, 4, repeaters), place(3, 4, repeaters)])
     figures["second_order_gap_p25"] = quarters.get(place(1, 4, repeaters))
     figures["second_order_gap_p75"] = quarters.get(place(3, 4, repeaters))
-    figures["order_value_p80"] = _order_value(connection, settings)
+    figures["order_value_p80"] = _order_value(connection, settings, money_orders)
     figures["purchase_day_gaps"], figures["store_gap"] = _store_gap(connection)
     return figures
 
@@ -91,16 +93,15 @@ def _values(
     return {row.place: row.value for row in rows}
 
 
-def _order_value(connection: Connection, settings: MetricSettings) -> int | None:
-    """The only figure that reads facts: a walk along the index of order values, as far as the place."""
-    number = _one(connection, select(func.coalesce(func.sum(customer_metrics.c.money_orders), 0)))
+def _order_value(connection: Connection, settings: MetricSettings, number: int) -> int | None:
+    """The only figure that reads facts: a walk along the index of the `number` order values, down to the place."""
     if not number:
         return None
     someone = orders.c.customer_id.is_not(None)
     gone = select(customers.c.id).where(~live())
     which = and_(someone, counted(settings), has_money(settings), orders.c.customer_id.not_in(gone))
-    by_value = select(orders.c.total).where(which).order_by(orders.c.total)
-    return _one(connection, by_value.offset(place(4, 5, number) - 1).limit(1))
+    by_value = select(orders.c.total).where(which).order_by(orders.c.total.desc())
+    return int(connection.execute(by_value.offset(number - place(4, 5, number)).limit(1)).scalar_one())
 
 
 def _store_gap(connection: Connection) -> tuple[int, float]:
@@ -114,7 +115,3 @@ def _store_gap(connection: Connection) -> tuple[int, float]:
         found += [row.days for rank in middle if seen < rank <= seen + row.times]
         seen += row.times
     return number, sum(found) / 2.0
-
-
-def _one(connection: Connection, statement: Select[Any]) -> int:
-    return int(connection.execute(statement).scalar_one())
