@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 
@@ -21,8 +21,12 @@ def exponent(currency: str) -> int:
         raise ValueError(f"no currency {currency!r} in ISO 4217") from None
 
 
+@lru_cache(maxsize=4096)
 def to_minor(text: str, decimals: int) -> int:
-    """`12.50` with 2 decimals is 1250. Raises ValueError for anything but a plain decimal that fits exactly."""
+    """`12.50` with 2 decimals is 1250. Raises ValueError for anything but a plain decimal that fits exactly.
+
+    A shop has few prices, and each stands in many orders.
+    """
     whole, _, part = text.partition(".")
     digits = whole + part
     if decimals and len(part) == decimals and digits.isdigit() and digits.isascii() and whole:
