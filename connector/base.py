@@ -293,8 +293,8 @@ class Destination(Protocol):
     def changed(self, since: int) -> Iterator[Sequence[Profile]]:
         """Profiles whose standing may have changed since. Empty where not by_email."""
 
-    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Remote ids of the audiences that carry exactly these names."""
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
+        """Remote ids of the audiences that carry exactly these names (and were created in the span `made`)."""
 
     def create(self, audience: Audience) -> str:
         """Create it and return its remote id."""

@@ -23,6 +23,8 @@ class PlatformError(Exception):
     """
 
     exit_code = 1
+    definite = True
+    """The platform has said no, so nothing was done. Otherwise the request may have been carried out all the same."""
 
     def __init__(self, platform: str, operation: str, text: str, request_id: str | None = None) -> None:
         self.platform = platform
@@ -62,12 +64,14 @@ class BadReply(PlatformError):
     """The answer cannot be read, or says that it is not the answer to what was asked."""
 
     exit_code = 4
+    definite = False
 
 
 class Unavailable(PlatformError):
     """Still failing after all tries."""
 
     exit_code = 4
+    definite = False
 
 
 class TimedOut(Unavailable):

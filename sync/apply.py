@@ -15,6 +15,7 @@ from connector.base import Audience, Batch, Clock, Destination, Op, Receipt
 from connector.errors import AuthError, PlatformError, ScopeError, Unavailable
 from sync import outbox
 from sync.errors import Held
+from sync.guards import UNKNOWN_LEDGER
 from sync.opening import Opening
 from sync.plan_value import AudiencePlan, Plan, digest
 from sync.progress import Progress, Silent
@@ -136,7 +137,7 @@ def apply(
             for name, destination in sites.items()
         ]
         for sender in senders:
-            sender.open(resumed=resumed)
+            sender.open()
         for sender in senders:
             sender.send()
     else:
@@ -175,6 +176,7 @@ def _resumable(conn: Connection, plan: Plan, config: str | None) -> bool:
 def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: int) -> None:
     """Everything that is decided now, in one transaction: what we keep, what we take over, what goes out."""
     free = [its for its in plan.audiences if not its.held and its.destination in reached]
+    apart = {(its.destination, its.segment) for its in plan.passed if its.guard == UNKNOWN_LEDGER}
     with store.begin() as conn:
         ledger.make_adoptable(conn)
         kept = audience_rows.kept(conn)
@@ -183,6 +185,8 @@ def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: i
                 ledger.adoptable(conn, its.destination, its.segment, its.name)
             before = kept.get((its.destination, its.segment))
             after = _kept(its, before)
+            if its.kind == "list" and (its.destination, its.segment) in apart:
+                after = replace(after, apart=True)
             if after != before and (its.work or before is not None):
                 audience_rows.keep(conn, after)
         ledger.adopt(conn, run_id, now)
@@ -203,11 +207,18 @@ def _note(store: Store, plan: Plan) -> None:
 
 def _kept(its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows.Kept:
     """The row of an audience as it is once its ops are queued. A list keeps its old name until it has been renamed."""
-    kept = before or audience_rows.Kept(its.destination, its.segment, its.name, adopted=its.adopt)
+    kept = before or audience_rows.Kept(its.destination, its.segment, its.name)
     if its.closing:
         return kept
-    name = kept.name if its.renamed_from else its.name
-    return replace(kept, name=name, remote_id=kept.remote_id or its.remote_id, rule_hash=its.rule_hash, retired=False)
+    return replace(
+        kept,
+        name=kept.name if its.renamed_from or kept.creating_since else its.name,
+        remote_id=kept.remote_id or its.remote_id,
+        adopted=kept.adopted or its.adopt,
+        rule_hash=its.rule_hash,
+        retired=False,
+        creating_since=None if its.remote_id else kept.creating_since,
+    )
 
 
 def _close(store: Store, plan: Plan, reports: Mapping[str, DestinationReport], now: int) -> None:
@@ -254,9 +265,9 @@ class _Sender:
         self._sent = 0
         self._audiences: Mapping[str, Audience] = {}
 
-    def open(self, *, resumed: bool) -> None:
+    def open(self) -> None:
         """Make the audiences ready. A key that may not do this stops the run before members are sent anywhere."""
-        opening = Opening(self._plan, self._destination, self._store, self._clock, resumed=resumed)
+        opening = Opening(self._plan, self._destination, self._store, self._clock)
         with self._stopping():
             self._audiences = opening.open()
         self._report.reasons.update(opening.reasons)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from connector.base import Destination
 from sync.errors import SegmentError, UsageError
@@ -15,6 +16,9 @@ from sync.guards import people
 from sync.store import audience as rows
 from sync.store.audience import Kept
 from sync.store.engine import Connection, Store
+
+CREATION: Final = 15 * 60
+"""Seconds within which a list that was asked for has been made, or never will be: all tries and waits are over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +66,51 @@ def names(destination: Destination, wanted: Iterable[tuple[str, str]]) -> dict[s
 
 
 def sought(kept: Mapping[tuple[str, str], Kept], destination: str, named: Mapping[str, str]) -> list[str]:
-    """Names to look for at the destination: of audiences that have no id yet."""
+    """Names to look for at the destination: of audiences that have no id yet and shall not lie beside another's."""
     asked: list[str] = []
     for key, name in named.items():
         its = kept.get((destination, key))
-        if its is None:
+        if its is None or (its.remote_id is None and not its.apart):
             asked.append(name)
-        elif its.remote_id is None:
-            asked.extend({name, its.name})
-    return sorted(set(asked))
+    return sorted(asked)
+
+
+def unheard(destination: Destination, kept: Iterable[Kept]) -> dict[str, Sequence[str]]:
+    """By segment, the lists that appeared under its name while we had asked for one and heard nothing.
+
+    Any other of that name is somebody else's, however alike.
+    """
+    found: dict[str, Sequence[str]] = {}
+    for its in kept:
+        if its.remote_id is None and its.creating_since is not None:
+            span = (its.creating_since, its.creating_since + CREATION)
+            found[its.segment] = tuple(destination.find([its.name], made=span).get(its.name, ()))
+    return found
 
 
 def place_list(
-    destination: str, key: str, name: str, kept: Kept | None, found: Mapping[str, Sequence[str]], adopt: bool
+    destination: str,
+    key: str,
+    name: str,
+    kept: Kept | None,
+    found: Mapping[str, Sequence[str]],
+    made: Sequence[str],
+    adopt: bool,
 ) -> Place:
-    """A list of this name. An audience that is kept without an id is one whose creation we never heard the end of."""
+    """A list of this name: `found` are those that carry it, `made` those that can only be the one we asked for."""
     if kept is not None and kept.remote_id is not None:
         return Place(destination, key, name, kept.remote_id, kept, renamed_from=_renamed(kept, name))
-    if kept is not None and kept.name != name and len(found.get(kept.name, ())) == 1:
-        return Place(destination, key, name, found[kept.name][0], kept, renamed_from=kept.name)
+    if kept is not None and len(made) == 1:
+        return Place(destination, key, name, made[0], kept, renamed_from=_renamed(kept, name))
     ids = tuple(found.get(name, ()))
-    if not ids:
+    if not ids or (kept is not None and kept.apart):
         return Place(destination, key, name, None, kept)
     if len(ids) > 1:
         text = f'{len(ids)} lists are called "{name}" there; rename all but one of them'
         return Place(destination, key, name, None, kept, unclaimed=text)
-    if kept is not None:
-        return Place(destination, key, name, ids[0], kept)
     if adopt:
-        return Place(destination, key, name, ids[0], None, adopt=True)
-    return Place(destination, key, name, None, None, unclaimed=f'a list "{name}" exists there and is not in our ledger')
+        return Place(destination, key, name, ids[0], kept, adopt=True)
+    return Place(destination, key, name, None, kept, unclaimed=f'a list "{name}" exists there and is not in our ledger')
 
 
 def place_tag(destination: str, key: str, name: str, kept: Kept | None, carriers: int, adopt: bool) -> Place:
@@ -119,6 +138,7 @@ def place(
     destination: Destination,
     named: Mapping[str, str],
     found: Mapping[str, Sequence[str]],
+    made: Mapping[str, Sequence[str]],
     carriers: Mapping[str, int],
     adopt: bool,
 ) -> list[Place]:
@@ -128,7 +148,7 @@ def place(
     for key, name in named.items():
         its = kept.get((destination.name, key))
         if destination.limits.by_email:
-            placed.append(place_list(destination.name, key, name, its, found, adopt))
+            placed.append(place_list(destination.name, key, name, its, found, made.get(key, ()), adopt))
         else:
             placed.append(place_tag(destination.name, key, name, its, carriers.get(name.lower(), 0), adopt))
     return placed

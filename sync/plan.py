@@ -192,16 +192,18 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
     if destination.limits.by_email:
         with store.read() as conn:
             peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
-            asked = audiences.sought(audience_rows.kept(conn, destination.name), destination.name, peopled)
+            kept = audience_rows.kept(conn, destination.name)
+        asked = audiences.sought(kept, destination.name, peopled)
         found = destination.find(asked) if asked else {}
+        made = audiences.unheard(destination, [its for its in kept.values() if its.segment in named])
         carriers: dict[str, int] = {}
     else:
         with store.begin() as conn:
             audiences.settle_names(conn, destination.name, named)
             carriers = ledger.tagged(conn) if _unkept(conn, destination.name, named) else {}
-        found = {}
+        found, made = {}, {}
     with store.read() as conn:
-        site.placed = audiences.place(conn, destination, named, found, carriers, adopt)
+        site.placed = audiences.place(conn, destination, named, found, made, carriers, adopt)
         site.others = audiences.others(conn, destination.name, site.named)
 
 

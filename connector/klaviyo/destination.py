@@ -92,12 +92,13 @@ class Klaviyo:
             for body in self._pages(request):
                 yield [profile_of(row.email, row) for row in wire_profiles.rows(body) if row.email]
 
-    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
         """Ids by name, () where no list carries it. Klaviyo lets several lists carry one name."""
+        since, until = (made[0] - _SKEW, made[1] + _SKEW) if made else (None, None)
         found: dict[str, list[str]] = {name: [] for name in names}
         for group in wire_profiles.groups(found):
             for body in self._pages(wire_lists.lists_named(group)):
-                for name, list_id in wire_lists.names_and_ids(body):
+                for name, list_id in wire_lists.names_and_ids(body, since, until):
                     if name in found:
                         found[name].append(list_id)
         return found

@@ -55,6 +55,8 @@ class NotFound(Refused):
 class DailyLimit(Unavailable):
     """A limit that counts by the day is used up: nothing that one run could wait for."""
 
+    definite = True
+
 
 def call(operation: str, method: str, path: str, params: Iterable[tuple[str, str]] = (), document: Any = None) -> Call:
     """A call in our revision; falling forward to another revision is declined, so that a retired one is an error."""

@@ -71,18 +71,17 @@ def change_members(list_id: str, profile_ids: Sequence[str], *, add: bool) -> Ca
 
 def created_since(body: Mapping[str, Any], name: str, since: float) -> list[str]:
     """Ids of the lists of a page that carry `name` and were made at or after `since`."""
-    return [
-        item["id"]
-        for item in body["data"]
-        if item["attributes"]["name"] == name
-        and datetime.fromisoformat(item["attributes"]["created"]).timestamp() >= since
-    ]
+    return [list_id for its, list_id in names_and_ids(body, since) if its == name]
 
 
-def names_and_ids(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(name, id) of each list of a page."""
+def names_and_ids(
+    body: Mapping[str, Any], since: float | None = None, until: float | None = None
+) -> Iterator[tuple[str, str]]:
+    """(name, id) of each list of a page, made within the bounds that are given."""
     for item in body["data"]:
-        yield item["attributes"]["name"] or "", item["id"]
+        made = datetime.fromisoformat(item["attributes"]["created"]).timestamp() if since or until else 0.0
+        if (since is None or made >= since) and (until is None or made <= until):
+            yield item["attributes"]["name"] or "", item["id"]
 
 
 def ids(body: Mapping[str, Any]) -> Iterator[str]:

@@ -57,7 +57,7 @@ class ShopifyTags:
         """Nothing: tags ignore consent."""
         return iter(())
 
-    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
         """Nothing: a tag has no id. Customers that carry one are seen when they are read."""
         return {}
 

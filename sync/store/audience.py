@@ -12,10 +12,16 @@ from sync.store.engine import Connection
 
 REPLACED = "@"
 
+_COLUMNS = "destination, segment, name, remote_id, adopted, filled_at, rule_hash, retired, creating_since, apart"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An audience of ours. `remote_id` None: we were about to create it. `filled_at`: the first fill was completed."""
+    """An audience of ours. `remote_id` None: it is yet to be created. `filled_at`: the first fill was completed.
+
+    `creating_since`: we asked for it under this name, and have not heard whether it was made. `apart`: one of the same
+    name that is not ours was left alone, as the owner wished.
+    """
 
     destination: str
     segment: str
@@ -25,6 +31,8 @@ class Kept:
     filled_at: int | None = None
     rule_hash: str | None = None
     retired: bool = False
+    creating_since: int | None = None
+    apart: bool = False
 
     @property
     def replaced(self) -> bool:
@@ -35,12 +43,13 @@ class Kept:
 def kept(conn: Connection, destination: str | None = None) -> dict[tuple[str, str], Kept]:
     """All audiences (of one destination) by (destination, segment)."""
     rows = conn.exec_driver_sql(
-        "SELECT destination, segment, name, remote_id, adopted, filled_at, rule_hash, retired FROM audience "
-        "WHERE ? IS NULL OR destination = ? ORDER BY destination, segment",
+        f"SELECT {_COLUMNS} FROM audience WHERE ? IS NULL OR destination = ? ORDER BY destination, segment",
         (destination, destination),
     )
     return {
-        (row[0], row[1]): Kept(row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], bool(row[7]))
+        (row[0], row[1]): Kept(
+            row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], bool(row[7]), row[8], bool(row[9])
+        )
         for row in rows
     }
 
@@ -48,10 +57,11 @@ def kept(conn: Connection, destination: str | None = None) -> dict[tuple[str, st
 def keep(conn: Connection, audience: Kept) -> None:
     """Write an audience down, new or changed."""
     conn.exec_driver_sql(
-        "INSERT INTO audience (destination, segment, name, remote_id, adopted, filled_at, rule_hash, retired) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (destination, segment) DO UPDATE SET name = excluded.name, "
+        f"INSERT INTO audience ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (destination, segment) DO UPDATE SET name = excluded.name, "
         "remote_id = excluded.remote_id, adopted = excluded.adopted, filled_at = excluded.filled_at, "
-        "rule_hash = excluded.rule_hash, retired = excluded.retired",
+        "rule_hash = excluded.rule_hash, retired = excluded.retired, creating_since = excluded.creating_since, "
+        "apart = excluded.apart",
         (
             audience.destination,
             audience.segment,
@@ -61,6 +71,8 @@ def keep(conn: Connection, audience: Kept) -> None:
             audience.filled_at,
             audience.rule_hash,
             audience.retired,
+            audience.creating_since,
+            audience.apart,
         ),
     )
 

@@ -10,7 +10,6 @@ import orjson
 
 from sync.store.engine import Connection
 
-
 EVALUATED = "evaluated"
 """Key of the moment for which all segments were last evaluated."""
 

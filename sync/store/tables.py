@@ -276,6 +276,8 @@ class AudienceRow(SQLModel, table=True):
     filled_at: int | None = None
     rule_hash: str | None = None
     retired: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    creating_since: int | None = None
+    apart: bool = Field(default=False, sa_column_kwargs=_FALSE)
 
 
 class Ledger(SQLModel, table=True):

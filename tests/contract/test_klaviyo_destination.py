@@ -122,6 +122,19 @@ def test_names_are_compared_whole_and_may_repeat(rig: Rig) -> None:
     }
 
 
+def test_a_list_is_found_by_when_it_was_made(rig: Rig) -> None:
+    """Within the span, and five minutes more on either side for clocks that differ."""
+    mine = rig.account.add_list("Regulars: VIP")
+    made = int(mine.created)
+    for span, found in (
+        ((made - 900, made), True),
+        ((made, made + 900), True),
+        ((made + 301, made + 900), False),
+        ((made - 900, made - 301), False),
+    ):
+        assert rig.destination.find(["Regulars: VIP"], made=span) == {"Regulars: VIP": [mine.id] if found else []}
+
+
 def test_find_follows_pages_of_ten(rig: Rig) -> None:
     """25 lists are found in three calls."""
     names = [f"list {number}" for number in range(25)]

@@ -49,7 +49,7 @@ class FakeTags:
     def changed(self, since: int) -> Iterator[Sequence[Profile]]:
         return iter(())
 
-    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
         return {}
 
     def create(self, audience: Audience) -> str:
@@ -125,6 +125,10 @@ class FakeLists(FakeTags):
         self.asked: list[str] = []
         self.since: list[int] = []
         self.die_in_create = False
+        self.refuse_create: Exception | None = None
+        self.mute_create: Exception | None = None
+        self.now = 1_790_000_000
+        self.made: dict[str, int] = {}
 
     def audience_name(self, key: str, name: str) -> str:
         return self.prefix + name
@@ -148,17 +152,24 @@ class FakeLists(FakeTags):
             raise self.failing
         yield self.news
 
-    def find(self, names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
         self.calls += 1
-        return {name: [key for key, (its, _) in self.lists.items() if its == name] for name in names}
+        since, until = made or (0, self.now)
+        there = [(key, its) for key, (its, _) in self.lists.items() if since <= self.made.get(key, 0) <= until]
+        return {name: [key for key, its in there if its == name] for name in names}
 
     def create(self, audience: Audience) -> str:
         self.calls += 1
         key = f"L{len(self.lists) + 1}"
+        if self.refuse_create:
+            raise self.refuse_create
         self.lists[key] = (audience.name, set())
+        self.made[key] = self.now
         if self.die_in_create:
             self.die_in_create = False
             raise Killed
+        if self.mute_create:
+            raise self.mute_create
         return key
 
     def rename(self, audience: Audience) -> None:

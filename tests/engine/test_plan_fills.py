@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_destination import FakeLists, FakeTags
+from fake_destination import FakeLists
 from plan_rig import PlanRig, Wish
 
 from sync.plan import Plan

@@ -7,6 +7,8 @@ CREATE TABLE audience (
 	filled_at INTEGER, 
 	rule_hash VARCHAR, 
 	retired BOOLEAN DEFAULT 0 NOT NULL, 
+	creating_since INTEGER, 
+	apart BOOLEAN DEFAULT 0 NOT NULL, 
 	PRIMARY KEY (destination, segment)
 );
 CREATE TABLE cart_lines (
