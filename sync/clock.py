@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, tzinfo
+
+
+def iso(seconds: int) -> str:
+    """An instant for machines: UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local(seconds: float, zone: tzinfo) -> str:
+    """An instant for people: in the store's zone, to the minute."""
+    return datetime.fromtimestamp(seconds, zone).strftime("%Y-%m-%d %H:%M")
 
 
 class SystemClock:

@@ -13,15 +13,16 @@ from sync.cli.output import note, show
 from sync.cli.picture import chart
 from sync.cli.sandbox import install, make_world, write_project
 from sync.cli.summary import run_text
-from sync.cli.wiring import workspace
+from sync.cli.wiring import DEMO_MARKER, workspace
 from sync.clock import ManualClock, SystemClock
 from sync.errors import ConfigError
 from sync.runs import Steps, Workspace
 from sync.runs import run as run_steps
 
 DAY, HOUR = 86_400, 3_600
-MARKER = ".regulars-demo"
 STAGES = ("new", "active", "loyal", "at-risk", "winback", "lapsed", "lost", "consideration", "aware")
+UNUSED = {"shopify": "http://127.0.0.1:9001", "klaviyo": "http://127.0.0.1:9002"}
+"""Where `regulars sandbox` would serve: a folder without addresses would send its keys to the real platforms."""
 EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
 
 
@@ -31,7 +32,7 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     clock = ManualClock(SystemClock().now() - DAY)
     world = make_world(clock, data=None, customers=customers, seed=seed)
     installed = install(world, clock=clock, scale=1.0)
-    config = write_project(folder, installed, urls={})
+    config = write_project(folder, installed, urls=UNUSED)
     transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
     show(
         f"A made-up shop: {len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} carts"
@@ -92,9 +93,9 @@ def _someone(work: Workspace) -> int | None:
 def _fresh(folder: Path) -> None:
     """An empty folder of our own; one that is not ours is left alone."""
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARKER).is_file():
+        if not (folder / DEMO_MARKER).is_file():
             raise ConfigError(f"{folder}: not empty and not made by the demo; choose another with --folder")
         shutil.rmtree(folder)
         note(f"replacing the earlier demo in {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).touch()
+    (folder / DEMO_MARKER).touch()

@@ -11,7 +11,7 @@ from pathlib import Path
 from connector.base import Clock, Finding
 from connector.errors import PlatformError
 from sync.cli.output import show, show_json
-from sync.cli.wiring import connect
+from sync.cli.wiring import connect, refuse_demo
 from sync.clock import SystemClock
 from sync.config import Project, load_project
 from sync.errors import RegularsError
@@ -28,6 +28,7 @@ STALE_HOURS = 36
 def run(config: Path | None, *, as_json: bool) -> None:
     """Print every finding; raises RegularsError (exit 1) where one of them stops a run."""
     project = load_project(config)
+    refuse_demo(project)
     clock = SystemClock()
     findings = list(examine(project, clock))
     if as_json:

@@ -14,6 +14,7 @@ from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 from sync.cli.init import DEFAULT_PACKS, render, write_folder
 from sync.cli.output import note, show
+from sync.cli.wiring import DEMO_MARKER
 from sync.clock import SystemClock
 from sync.errors import ConfigError, UsageError
 
@@ -49,6 +50,7 @@ def run(
     installed = install(world, clock=clock, scale=time_scale, faults=script)
     with serving([place.simulator for place in installed.values()], port_base=port_base) as servers:
         urls = {name: server.url for name, server in zip(installed, servers, strict=True)}
+        (folder / DEMO_MARKER).unlink(missing_ok=True)
         write_project(folder, installed, urls)
         if data is not None:
             write_ids(world, folder / "ids.csv")

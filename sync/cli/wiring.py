@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +14,16 @@ from connector.budget import Budgets
 from connector.redact import REDACTOR
 from sync import log
 from sync.cli.output import note, progress
-from sync.clock import SystemClock
+from sync.clock import SystemClock, local
 from sync.config import Project, load_project, require_secrets
-from sync.errors import UsageError
+from sync.errors import ConfigError, UsageError
 from sync.metrics import MetricSettings, as_of
 from sync.runs import Workspace, metric_settings, sources_read
 from sync.segments.catalogue import load
 from sync.store import state
 from sync.store.engine import Connection, Store, open_store
+
+DEMO_MARKER = ".regulars-demo"
 
 
 @contextmanager
@@ -38,6 +40,8 @@ def workspace(
     """
     log.configure()
     project = load_project(config)
+    if online and transports is None:
+        refuse_demo(project)
     time = clock or SystemClock()
     segments = tuple(load(project.packs, project.segment_files))
     with ExitStack() as closing:
@@ -56,6 +60,15 @@ def workspace(
                 destinations=destinations,
                 progress=bars,
             )
+
+
+def refuse_demo(project: Project) -> None:
+    """Raises ConfigError in the demo's folder: nothing outside the process that made it answers to its keys."""
+    if (project.folder / DEMO_MARKER).is_file():
+        raise ConfigError(
+            "this is the demo's folder: its shop lived inside the demo; "
+            "run `regulars sandbox`, or `regulars init my-shop` for your own"
+        )
 
 
 @contextmanager
@@ -126,7 +139,7 @@ def offline_view(work: Workspace, instant: int | None) -> Iterator[View]:
         if instant is not None:
             now = instant
             unrewound = as_of(connection, now=now, settings=settings)
-            note(f"as of {_iso(now)}: {', '.join(unrewound)} have no history and are as last read")
+            note(_unrewound(now, settings, unrewound))
         yield View(connection, now, settings, read)
 
 
@@ -141,5 +154,6 @@ def as_of_instant(text: str | None) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _iso(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _unrewound(now: int, settings: MetricSettings, names: Sequence[str]) -> str:
+    said = ", ".join(name.removeprefix("customer_").replace("_", " ") for name in names)
+    return f"as of {local(now, settings.zone)}; without history, so as last read: {said}"

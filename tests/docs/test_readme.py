@@ -85,12 +85,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(words: str, folder: Path) -> str:
-    """`regulars WORDS` there."""
+def run(words: str, folder: Path, code: int = 0) -> str:
+    """`regulars WORDS` there; what it said, on stderr where it failed."""
     command = [sys.executable, "-c", "from sync.cli.main import main; main()", *shlex.split(words)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stderr
+    return done.stderr if code else done.stdout
+
+
+@pytest.mark.parametrize("words", ["sync", "pull", "plan", "apply", "doctor", "sync --dry-run"])
+def test_the_demos_folder_goes_nowhere(words: str, demo: Path) -> None:
+    """Its keys are made up: one line, at once, and no address of a real platform in its settings."""
+    said = run(f"{words} --config regulars-demo", demo, code=1)
+    assert said.startswith("this is the demo's folder: its shop lived inside the demo; run `regulars sandbox`")
+    assert len(said.splitlines()) == 1
+    settings = tomllib.loads((demo / "regulars-demo" / "regulars.toml").read_text("utf-8"))
+    assert {settings[name]["api_url"].rpartition(":")[0] for name in ("store", "klaviyo")} == {"http://127.0.0.1"}
 
 
 TOUR = [
