@@ -12,6 +12,9 @@ from typing import Any, Literal, Protocol
 
 Record = Mapping[str, Any]
 
+WITHHELD = "_withheld"
+"""A key of a record: the columns of its own table that the platform refused to show. What is stored of them stays."""
+
 
 class Clock(Protocol):
     """Where time comes from. `sync.clock` holds the real one; tests and in-process worlds inject theirs."""

@@ -19,10 +19,14 @@ class SpecError(Exception):
 
 
 class MappingError(Exception):
-    """A record that does not fit. `path` is the place in the record, `record_id` the platform's own id."""
+    """A record that does not fit. `path` is the place in the record, `record_id` the platform's own id.
+
+    `known`: columns that can be read all the same, where the caller asks for them.
+    """
 
     def __init__(self, path: str, record_id: str, reason: str) -> None:
         super().__init__(path, record_id, reason)
+        self.known: Mapping[str, Any] = {}
         self.path = path
         self.record_id = record_id
         self.reason = reason

@@ -17,20 +17,25 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from connector.base import Cursor, Page, Record, Source, Stream
+from connector.base import WITHHELD, Cursor, Page, Record, Source, Stream
 from connector.errors import BadReply, BadRequest
 from mappings.load import MappingError
 from sync.progress import Progress, Silent
-from sync.store import state
+from sync.store import sight, state
 from sync.store.engine import Connection, Store
-from sync.store.upsert import Absorbed, Rows, Upsert
+from sync.store.upsert import Absorbed, Doubted, Rows, Upsert
 
 _ALLOCATIONS = 200_000
+_PROBED = 250
+_ADDRESS = frozenset({"email_key", "email_status"})
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """What reading a stream came to: `read` = new + changed + unchanged + quarantined."""
+    """What reading a stream came to: `read` = new + changed + unchanged + quarantined.
+
+    `withheld` are columns that the platform refused to show, `aside` the records that are newly in quarantine.
+    """
 
     stream: str
     read: int = 0
@@ -40,17 +45,42 @@ class StreamReport:
     quarantined: int = 0
     pages: int = 0
     calls: int = 0
+    withheld: frozenset[str] = frozenset()
+    aside: tuple[state.Refused, ...] = ()
 
-    def plus(self, absorbed: Absorbed, quarantined: int = 0) -> StreamReport:
+    def plus(self, taken: Taken) -> StreamReport:
         """With the records of one more page."""
+        absorbed = taken.absorbed
         return replace(
             self,
-            read=self.read + absorbed.new + absorbed.changed + absorbed.unchanged + quarantined,
+            read=self.read + absorbed.new + absorbed.changed + absorbed.unchanged + taken.quarantined,
             new=self.new + absorbed.new,
             changed=self.changed + absorbed.changed,
             unchanged=self.unchanged + absorbed.unchanged,
-            quarantined=self.quarantined + quarantined,
+            quarantined=self.quarantined + taken.quarantined,
+            withheld=self.withheld | taken.withheld,
+            aside=self.aside + taken.aside,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a page: `aside` are those of its quarantined records that were not there before."""
+
+    absorbed: Absorbed
+    quarantined: int = 0
+    aside: tuple[state.Refused, ...] = ()
+    withheld: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Records on their way in: rows and ids of those that map, those that do not, and what can be read of these."""
+
+    rows: list[Rows]
+    ids: list[str]
+    refused: list[state.Refused]
+    doubted: list[Doubted]
 
 
 class Intake:
@@ -59,43 +89,58 @@ class Intake:
     def __init__(self, source: Source, stream: Stream, *, run_id: int, now: int, zone: ZoneInfo, prefix: str) -> None:
         self.stream = stream
         self._to_rows = source.to_rows(stream)
+        self._columns = source.columns(stream)[stream.name]
         self._upsert = Upsert(stream.name, source.columns(stream), zone=zone, prefix=prefix)
         self._run_id = run_id
         self._now = now
 
-    def map(self, records: Sequence[Record]) -> tuple[list[Rows], list[str], list[state.Refused]]:
-        """The rows of those that map, their ids, and those that do not."""
-        rows: list[Rows] = []
-        ids: list[str] = []
-        refused: list[state.Refused] = []
+    def map(self, records: Sequence[Record]) -> Mapped:
+        """Turn records into rows, as far as they fit."""
+        mapped = Mapped([], [], [], [])
         for record in records:
             try:
-                rows.append(self._to_rows(record))
+                rows = self._to_rows(record)
             except MappingError as error:
                 record_id = _record_id(record) or error.record_id
-                refused.append(
+                mapped.refused.append(
                     state.Refused(self.stream.name, record_id, _reason(error), record, self._run_id, self._now)
                 )
+                if not _ADDRESS.intersection(record.get(WITHHELD, ())):
+                    mapped.doubted.append((record_id, error.known))
             else:
-                ids.append(_record_id(record))
-        return rows, ids, refused
+                mapped.rows.append({**rows, WITHHELD: [tuple(record[WITHHELD])]} if WITHHELD in record else rows)
+                mapped.ids.append(_record_id(record))
+        return mapped
 
-    def store(
-        self, connection: Connection, mapped: tuple[list[Rows], list[str], list[state.Refused]]
-    ) -> tuple[Absorbed, int]:
-        """Store what `map` gave; returns what it came to and the number in quarantine."""
-        rows, ids, refused = mapped
-        absorbed = self._upsert.apply(connection, rows)
-        state.release(connection, self.stream.name, state.kept(connection, self.stream.name).intersection(ids))
-        state.quarantine(connection, refused)
-        return absorbed, len(refused)
+    def store(self, connection: Connection, mapped: Mapped) -> Taken:
+        """Store what `map` gave.
+
+        A customer whose record does not map any more keeps what is stored, but for a consent that the record takes
+        back or that cannot be read there: it is lost until the record maps again.
+        """
+        absorbed = self._upsert.apply(connection, mapped.rows)
+        kept = state.kept(connection, self.stream.name)
+        state.release(connection, self.stream.name, kept.intersection(mapped.ids))
+        state.quarantine(connection, mapped.refused)
+        self._upsert.doubt(connection, mapped.doubted)
+        withheld = _withheld(mapped.rows)
+        sight.note(connection, state.load(connection, self.stream.name), withheld)
+        aside = tuple(each for each in mapped.refused if each.record_id not in kept)
+        return Taken(absorbed, len(mapped.refused), aside, withheld)
+
+    def shown(self, records: Sequence[Record]) -> set[str]:
+        """The columns of the stream's own table that have a value in one of the records and are refused in none."""
+        rows = self.map(records).rows
+        parents = [each[self.stream.name][0] for each in rows]
+        named = enumerate(self._columns)
+        return {name for at, name in named if any(each[at] is not None for each in parents)} - _withheld(rows)
 
     def retry(self, store: Store) -> None:
         """Map again what is in quarantine: a newer mapping may fit, and costs no call."""
         with store.read() as connection:
             kept = state.quarantined(connection, self.stream.name)
         mapped = self.map([each.record for each in kept])
-        if mapped[0]:
+        if mapped.rows:
             with store.begin() as connection:
                 self.store(connection, mapped)
 
@@ -111,11 +156,19 @@ def run_stream(
     prefix: str,
     progress: Progress | None = None,
     full: bool = False,
+    visible: int | None = None,
 ) -> StreamReport:
-    """Read what changed since the mark (everything if `full`), first finishing a range an earlier run left open."""
+    """Read what changed since the mark (everything if `full`), first finishing a range an earlier run left open.
+
+    What is in sight begins at `visible` (None: all of it). Where that, or what is shown of each record, is more than
+    was there for what is stored, everything is read.
+    """
     intake = Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
     intake.retry(store)
-    reading = _Reading(source, intake, store, progress or Silent())
+    reading = _Reading(source, intake, store, progress or Silent(), visible)
+    regained = reading.regained()
+    with store.begin() as connection:
+        full = sight.begin(connection, reading.progress(), visible, regained=regained, full=full)
     found = reading.progress()
     with _rare_collections():
         if found.page_token is not None and not full:
@@ -143,16 +196,32 @@ def _rare_collections() -> Iterator[None]:
 class _Reading:
     """Ranges of one stream, read to their end one after the other."""
 
-    def __init__(self, source: Source, intake: Intake, store: Store, progress: Progress) -> None:
+    def __init__(self, source: Source, intake: Intake, store: Store, progress: Progress, visible: int | None) -> None:
         self.report = StreamReport(intake.stream.name)
         self._source = source
         self._intake = intake
         self._store = store
         self._shown = progress
+        self._visible = visible
 
     def progress(self) -> state.Progress:
         with self._store.read() as connection:
             return state.load(connection, self._intake.stream.name)
+
+    def regained(self) -> bool:
+        """True when a column that was refused is shown now, by records that had it or else by any. One call."""
+        name = self._intake.stream.name
+        with self._store.read() as connection:
+            lost = sight.load(connection, name).columns
+            if not lost or state.load(connection, name).page_token is not None:
+                return False
+            had = " OR ".join(f"{column} IS NOT NULL" for column in lost)
+            rows = connection.exec_driver_sql(
+                f"SELECT id FROM {name} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC LIMIT {_PROBED}"
+            ).all()
+        pages = list(self._source.by_ids(self._intake.stream, [row[0] for row in rows]))
+        self.report = replace(self.report, calls=self.report.calls + sum(page.calls for page in pages))
+        return not self._intake.shown([each for page in pages for each in page.records]).isdisjoint(lost)
 
     def finish(self, range_: state.Progress) -> None:
         """Read the range from its token, or from its start where the platform no longer takes the token."""
@@ -170,6 +239,7 @@ class _Reading:
             raise BadReply(self._source.platform, stream.name, "pages ended before the last one; run again to go on")
         with self._store.begin() as connection:
             state.save(connection, _closed(range_, stream))
+            sight.end(connection, stream.name, self._visible)
 
     def _pages(self, range_: state.Progress) -> Iterator[Page]:
         cursor = Cursor(range_.since, range_.page_token, range_.until)
@@ -188,12 +258,12 @@ class _Reading:
     def _commit(self, page: Page, range_: state.Progress) -> state.Progress:
         mapped = self._intake.map(page.records)
         with self._store.begin() as connection:
-            absorbed, quarantined = self._intake.store(connection, mapped)
-            seen = max((at for at in (range_.seen, absorbed.newest) if at is not None), default=None)
+            taken = self._intake.store(connection, mapped)
+            seen = max((at for at in (range_.seen, taken.absorbed.newest) if at is not None), default=None)
             range_ = replace(range_, page_token=page.next_token, seen=seen)
             state.save(connection, range_)
         self.report = replace(
-            self.report.plus(absorbed, quarantined),
+            self.report.plus(taken),
             pages=self.report.pages + 1,
             calls=self.report.calls + page.calls,
         )
@@ -208,6 +278,10 @@ def _closed(range_: state.Progress, stream: Stream) -> state.Progress:
         reached = min(range_.seen, began - stream.lag)
         mark = reached if mark is None else max(mark, reached)
     return replace(range_, high_water=mark, page_token=None, since=None, until=None, seen=None, completed_at=began)
+
+
+def _withheld(rows: Sequence[Rows]) -> frozenset[str]:
+    return frozenset(name for each in rows if WITHHELD in each for name in each[WITHHELD][0])
 
 
 def _record_id(record: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from sync.guards import Facts, Guard
 from sync.plan_value import BEHIND, AudiencePlan, Plan
 from sync.progress import Progress, Silent
 from sync.store import audience as audience_rows
-from sync.store import diff, ledger, plans, queue, state
+from sync.store import diff, ledger, plans, queue, sight, state
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
@@ -91,7 +91,7 @@ def make_plan(
     passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
         missing = _missing(conn, segments, now)
-        read_at = state.completed(conn)
+        read_at = {**state.completed(conn), **sight.consent_read(conn)}
     ready = [segment for segment in segments if segment.key not in missing]
     scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
     sites = [_Site(each, audiences.names(each, _pushed(segments, each))) for each in destinations]
@@ -311,6 +311,7 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
     waterfall = site.waterfalls[place.segment]
     wish = scene.wishes[place.segment]
     kept = place.kept
+    consent_counts = sight.CONSENT in scene.read_at and site.destination.limits.consent
     return Facts(
         destination=place.destination,
         segment=place.segment,
@@ -326,7 +327,7 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
         changeable=wish.turnover == "expected",
         flows=site.flows.get(place.segment, ()),
         rule_changed=kept is not None and kept.rule_hash not in (None, wish.rule_hash),
-        stale=guards.stale(streams(wish), scene.read_at, scene.now),
+        stale=guards.stale([*streams(wish), *([sight.CONSENT] if consent_counts else [])], scene.read_at, scene.now),
         oldest_order=scene.oldest_order if "orders" in wish.sources else None,
         unclaimed=place.unclaimed,
     )

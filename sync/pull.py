@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from connector.base import Shop, Source, Stream
 from sync.errors import StoreError, UsageError
 from sync.extract import Intake, StreamReport, run_stream
 from sync.progress import Progress, Silent
-from sync.store import identity, state
+from sync.store import identity, sight, state
 from sync.store.engine import Store
 from sync.store.migrations import build_indexes
 from sync.store.settle import settle
@@ -21,13 +22,19 @@ _ORDER = ("customers", "orders", "carts")
 
 @dataclass(frozen=True, slots=True)
 class PullReport:
-    """What a pull came to. `unowned` counts the orders and carts that belong to nobody."""
+    """What a pull came to. `unowned` counts the orders and carts that belong to nobody.
+
+    `shop` is as its stored orders are: truncated until all that the key may see has been read. `notes` name what could
+    not be read, `partly` is set when some of that is new.
+    """
 
     shop: Shop
     zone: str
     streams: tuple[StreamReport, ...]
     sweep: SweepReport
     unowned: identity.Unowned
+    notes: tuple[str, ...] = ()
+    partly: bool = False
 
 
 def pull(
@@ -48,12 +55,22 @@ def pull(
     shop = source.shop()
     zone = zone or ZoneInfo(shop.zone)
     _claim(store, source, shop)
+    hidden = _withheld(store, streams)
     settle(store, zone=zone, prefix=prefix)
     reports = []
     for stream in streams:
         reports.append(
             run_stream(
-                source, stream, store, run_id=run_id, now=now, zone=zone, prefix=prefix, progress=progress, full=full
+                source,
+                stream,
+                store,
+                run_id=run_id,
+                now=now,
+                zone=zone,
+                prefix=prefix,
+                progress=progress,
+                full=full,
+                visible=shop.oldest_order if stream.name == "orders" else None,
             )
         )
         with store.begin() as connection:
@@ -67,7 +84,9 @@ def pull(
     swept = sweep.run(names, force=full) if names else sweep.report
     with store.read() as connection:
         unowned = identity.unowned(connection)
-    return PullReport(shop, zone.key, tuple(reports), swept, unowned)
+    known = _claim(store, source, shop)
+    notes, partly = _concerns(source.platform, reports, hidden, _withheld(store, streams))
+    return PullReport(known, zone.key, tuple(reports), swept, unowned, notes, partly)
 
 
 def _selected(source: Source, only: Collection[str] | None) -> list[Stream]:
@@ -80,8 +99,8 @@ def _selected(source: Source, only: Collection[str] | None) -> list[Stream]:
     return [known[name] for name in order if only is None or name in only]
 
 
-def _claim(store: Store, source: Source, shop: Shop) -> None:
-    """A database belongs to one shop, the first that it read."""
+def _claim(store: Store, source: Source, shop: Shop) -> Shop:
+    """A database belongs to one shop, the first that it read. Returns the shop as far as its orders are stored."""
     with store.begin() as connection:
         owner = state.get_meta(connection, "shop")
         if owner is not None and (owner["platform"], owner["id"]) != (source.platform, shop.id):
@@ -89,6 +108,11 @@ def _claim(store: Store, source: Source, shop: Shop) -> None:
                 f"{store.path}: holds the {owner['platform']} shop {owner['name']} ({owner['id']}), "
                 f"not {source.platform} {shop.name} ({shop.id}); name another file in [database] url"
             )
+        hidden = sight.hidden(connection, shop.oldest_order)
+        if hidden is not None:
+            day = datetime.fromtimestamp(hidden, UTC).date().isoformat()
+            text = f"orders before {day} may be read now and have not been; run `regulars pull`"
+            shop = replace(shop, oldest_order=hidden, truncated=text)
         state.set_meta(
             connection,
             "shop",
@@ -102,3 +126,37 @@ def _claim(store: Store, source: Source, shop: Shop) -> None:
                 "truncated": shop.truncated,
             },
         )
+    return shop
+
+
+def _withheld(store: Store, streams: Sequence[Stream]) -> dict[str, tuple[str, ...]]:
+    with store.read() as connection:
+        return {stream.name: sight.load(connection, stream.name).columns for stream in streams}
+
+
+def _concerns(
+    platform: str,
+    reports: Sequence[StreamReport],
+    before: Mapping[str, Sequence[str]],
+    after: Mapping[str, Sequence[str]],
+) -> tuple[tuple[str, ...], bool]:
+    """A line for each stream whose fields are refused or whose records newly went to quarantine; is any of it new?"""
+    notes: list[str] = []
+    partly = False
+    for its in reports:
+        refused = [name for name in after[its.stream] if name != "email_key" or its.stream != "customers"]
+        if refused:
+            notes.append(
+                f"{platform}: {its.stream}: access to {', '.join(refused)} is refused, so what was known of them stays "
+                "as it was and nothing new is learnt; `regulars doctor` says what to grant"
+            )
+            partly = partly or not set(after[its.stream]) <= set(before[its.stream])
+        if its.aside:
+            first = its.aside[0]
+            number = len(its.aside)
+            notes.append(
+                f"{platform}: {its.stream}: {number:,} {'record' if number == 1 else 'records'} could not be read, "
+                f"for example {first.record_id} ({first.reason}), and stay as they were; `regulars status` lists them"
+            )
+            partly = True
+    return tuple(notes), partly

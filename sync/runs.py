@@ -207,6 +207,7 @@ def _pull(work: Workspace, steps: Steps, report: RunReport, now: int) -> Shop:
         full=steps.full,
         progress=work.progress,
     )
+    report.notes += report.pulled.notes
     return report.pulled.shop
 
 
@@ -261,7 +262,9 @@ def exit_code(report: RunReport) -> int:
         return applied
     if report.plan is not None and (report.plan.held or report.plan.behind):
         return Held.exit_code
-    return Unavailable.exit_code if report.plan is not None and report.plan.unreachable else applied
+    unreachable = report.plan is not None and report.plan.unreachable
+    partly = report.pulled is not None and report.pulled.partly
+    return Unavailable.exit_code if unreachable or partly else applied
 
 
 def _code_of(error: BaseException) -> int:

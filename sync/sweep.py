@@ -128,7 +128,7 @@ class Sweep:
             records = self._read(name, portion)
             mapped = self._intakes[name].map(records)
             with self._store.begin() as connection:
-                absorbed, _ = self._intakes[name].store(connection, mapped)
+                absorbed = self._intakes[name].store(connection, mapped).absorbed
             self.report = replace(self.report, recovered=self.report.recovered + absorbed.new + absorbed.changed)
 
     def _compare(self, name: str) -> tuple[list[int], list[int]]:

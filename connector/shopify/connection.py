@@ -65,7 +65,7 @@ class Connection:
             if path not in self.denied:
                 self.denied[path] = None
                 _log.warning(
-                    "shopify: %s: access to %s is denied, it stays empty; see regulars doctor", call.operation, path
+                    "shopify: %s: access to %s is denied; see regulars doctor", call.operation, path
                 )
         return Asked(answer, self.client.calls - before)
 

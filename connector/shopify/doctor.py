@@ -52,7 +52,7 @@ def _protected(connection: Connection) -> list[Finding]:
     hidden = [path for path in connection.denied if not path.endswith(".product")]
     if not hidden:
         return []
-    text = f"access is refused to these, they stay empty: {', '.join(sorted(hidden))}"
+    text = f"access is refused to these, they stay as they were or empty: {', '.join(sorted(hidden))}"
     fix = "request access to protected customer data (names and e-mail addresses) in the Dev Dashboard"
     return [Finding("error", "protected data", text, fix)]
 

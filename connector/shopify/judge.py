@@ -148,8 +148,9 @@ _BY_GID = {operation for shape in SHAPES.values() for operation in (shape.by_ids
 
 
 def _records_refused(call: Call, denied: Sequence[Mapping[str, Any]]) -> bool:
-    """True where records asked for by id are refused as a whole: nothing but nulls would read as deleted."""
-    return call.operation in _BY_GID and any(len(error.get("path") or ()) <= 2 for error in denied)
+    """True where whole records are refused: asked for by id they would read as deleted, in a page as not there."""
+    paths = [error.get("path") or () for error in denied]
+    return any((call.operation in _BY_GID and len(path) <= 2) or (path and isinstance(path[-1], int)) for path in paths)
 
 
 def _refill(body: Mapping[str, Any]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
@@ -57,13 +58,14 @@ class History(_Table):
 
 
 class Limits(_Table):
-    """All tables of the file but the streams."""
+    """All tables of the file but the streams. `withheld`: per stream and path of a record the columns it feeds."""
 
     api: Api
     pages: Pages
     points: Points
     tags: Tags
     history: History
+    withheld: Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @cache

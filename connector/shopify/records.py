@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from connector.base import Record
+from connector.shopify.limits import limits
 from connector.shopify.wire import number
 from mappings.load import MappingError
 from mappings.money import exponent, to_minor
@@ -84,6 +85,34 @@ def cart_line_number(checkout: str, line: str) -> int:
     key = line.partition("?")[0].rpartition("/")[2]
     digest = hashlib.blake2b(f"{checkout}/{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
+
+
+def withheld(stream: str, record: Record, denied: Iterable[str]) -> list[str]:
+    """The columns that are empty in this record because their fields were refused.
+
+    `denied` are paths in a record. A field that may not be null takes its parents with it, up to one that may: what
+    lies below that one is withheld as well. An answer names refusals, but not reliably each record they concern: a
+    record that has no value where one was refused counts as refused.
+    """
+    columns: dict[str, None] = {}
+    for path in denied:
+        hole = _hole(record, path)
+        if hole is not None:
+            for place, fed in limits().withheld[stream].items():
+                if place == hole or place.startswith(f"{hole}."):
+                    columns |= dict.fromkeys(fed)
+    return list(columns)
+
+
+def _hole(record: Record, path: str) -> str | None:
+    """The first part of the path that is null in the record."""
+    value: Any = record
+    steps = path.split(".")
+    for at, step in enumerate(steps):
+        value = value.get(step) if isinstance(value, Mapping) else value
+        if value is None:
+            return ".".join(steps[: at + 1])
+    return None
 
 
 PREPARE: Mapping[str, Prepare] = {"customers": customer, "orders": order, "carts": cart}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from connector.base import Call, Cursor, Finding, Page, Record, Shop, Stream
+from connector.base import WITHHELD, Call, Cursor, Finding, Page, Record, Shop, Stream
 from connector.errors import TimedOut
 from connector.shopify import wire
 from connector.shopify.connection import Asked, Connection
@@ -14,7 +14,7 @@ from connector.shopify.doctor import examine
 from connector.shopify.judge import PLATFORM, TooCostly, TooSlow
 from connector.shopify.limits import limits
 from connector.shopify.nested import LongRecords, next_cursor
-from connector.shopify.records import PREPARE
+from connector.shopify.records import PREPARE, withheld
 from mappings.load import MappingError, load
 
 ToRows = Callable[[Record], dict[str, list[tuple[Any, ...]]]]
@@ -60,11 +60,11 @@ class ShopifySource:
             start,
         ):
             calls, cost = asked.calls, _cost(asked)
-            nodes = {node["id"]: node for node in asked.answer.data[shape.root]["nodes"]}
+            nodes = {node["id"]: node for node in _records(stream, f"{shape.root}.nodes.", asked)}
             for again, _ in self._by_ids(stream, owed):
                 calls += again.calls
                 cost += _cost(again)
-                nodes |= {node["id"]: node for node in again.answer.data["nodes"] if node}
+                nodes |= {node["id"]: node for node in _records(stream, "nodes.", again)}
             owed = []
             yield self._page(stream, long, nodes.values(), Page([], after, calls, cost), last=after is None)
 
@@ -93,8 +93,13 @@ class ShopifySource:
         """These records as they are now, past the search index; ids that are gone are absent."""
         long = LongRecords(wire.SHAPES[stream.name].lines)
         for asked, left in self._by_ids(stream, ids):
-            nodes = [node for node in asked.answer.data["nodes"] if node]
-            yield self._page(stream, long, nodes, Page([], None, asked.calls, _cost(asked)), last=not left)
+            yield self._page(
+                stream,
+                long,
+                _records(stream, "nodes.", asked),
+                Page([], None, asked.calls, _cost(asked)),
+                last=not left,
+            )
 
     def to_rows(self, stream: Stream) -> ToRows:
         """The mapping of one record; raises MappingError."""
@@ -108,7 +113,17 @@ class ShopifySource:
                 raise MappingError(".", mapping.record_id(record), f"has an unexpected shape: {error}") from error
             return mapping(prepared)
 
-        return rows
+        if stream.name != "customers":
+            return rows
+
+        def customer(record: Record) -> dict[str, list[tuple[Any, ...]]]:
+            try:
+                return rows(record)
+            except MappingError as error:
+                error.known = _consent(record)
+                raise
+
+        return customer
 
     def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
         """Per table the columns that `to_rows` fills."""
@@ -196,6 +211,32 @@ class ShopifySource:
 
 def _first_by_ids(costs: wire.Costs, stream: str, ids: Sequence[int], count: int) -> Call:
     return wire.by_ids(costs, stream, ids[:count])
+
+
+def _consent(record: Record) -> dict[str, Any]:
+    """Address and consent of a customer whose record does not fit as a whole; empty where they do not fit either."""
+    mapping = load(PLATFORM).stream("customers")
+    never = "1970-01-01T00:00:00Z"
+    part = {"id": "0", "createdAt": never, "updatedAt": never, "defaultEmailAddress": record.get("defaultEmailAddress")}
+    try:
+        (row,) = mapping(part)["customers"]
+    except MappingError:
+        return {}
+    return dict(zip(mapping.columns["customers"], row, strict=True))
+
+
+def _records(stream: Stream, place: str, asked: Asked) -> list[dict[str, Any]]:
+    """The records of an answer that stand at `place`, each with the columns that were refused."""
+    found: Any = asked.answer.data
+    for step in place.split(".")[:-1]:
+        found = found[step]
+    nodes: list[dict[str, Any]] = [node for node in found if node]
+    denied = [path.removeprefix(place) for path in asked.answer.denied if path.startswith(place)]
+    for node in nodes if denied else ():
+        columns = withheld(stream.name, node, denied)
+        if columns:
+            node[WITHHELD] = columns
+    return nodes
 
 
 def _cost(asked: Asked) -> float:

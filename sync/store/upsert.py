@@ -3,13 +3,13 @@
 Each page costs a fixed handful of statements, whatever its size. A record whose digest is stored is passed over; a
 newer `updated_at` wins over an older one; `updated_at` by itself is no difference, and neither are tags of our prefix:
 what we wrote does not come back as news. Children (lines, refunds, codes, tags) are replaced as a set, for changed
-parents only.
+parents only. The rows of a record may name the columns that were refused (`WITHHELD`): those keep what is stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from connector.base import WITHHELD
 from sync.store import identity
 from sync.store.engine import Connection
 from sync.store.identity import listed, mark_dirty
@@ -24,10 +25,13 @@ from sync.store.tables import SQLModel
 
 Row = tuple[Any, ...]
 Rows = Mapping[str, list[Row]]
+Doubted = tuple[str, Mapping[str, Any]]
+"""The platform's id of a record that does not map, and the columns that can be read of it all the same."""
 
 _OWNED = ("orders", "carts")
 _EPOCH = date(1970, 1, 1).toordinal()
 _TAGS_KNOWN = 50_000
+_CONSENTING = "SUBSCRIBED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,25 @@ class Upsert:
         new = len(entries) - len(known)
         return Absorbed(new, len(differing), total - new - len(differing), newest)
 
+    def doubt(self, connection: Connection, doubted: Sequence[Doubted]) -> None:
+        """Take back consent that these records do not bear out. Without a digest the next version is compared anew."""
+        known = {int(tail): each for record_id, each in doubted if (tail := record_id.rpartition("/")[2]).isdecimal()}
+        if not known or "email_status" not in self._columns:
+            return
+        stored = connection.exec_driver_sql(
+            f"SELECT id, email_key FROM {self._table} WHERE email_status = '{_CONSENTING}' "
+            "AND id IN (SELECT value FROM json_each(?))",
+            (listed(known),),
+        ).all()
+        found = [
+            (known[row[0]].get("email_status") if known[row[0]].get("email_key") == row[1] else None, row[0])
+            for row in stored
+        ]
+        lost = [(status or "INVALID", number) for status, number in found if status != _CONSENTING]
+        if lost:
+            connection.exec_driver_sql(f"UPDATE {self._table} SET email_status = ?, digest = NULL WHERE id = ?", lost)
+            mark_dirty(connection, [number for _, number in lost])
+
     def _latest(self, records: Iterable[Rows]) -> tuple[int, list[_Entry], int | None]:
         """A page may hold a record twice when it changed while pages were read: the later wins."""
         latest: dict[int, tuple[int, Rows, Row]] = {}
@@ -122,8 +145,29 @@ class Upsert:
                 (listed(again),),
             )
         }
-        found = [_Entry(each.id, each.rows, each.parent, each.digest, rows.get(each.id)) for each in entries]
+        found = [self._beside(each, rows.get(each.id)) for each in entries]
         return [each for each in found if each.stored is None or self._wins(each, each.stored)]
+
+    def _beside(self, entry: _Entry, stored: Row | None) -> _Entry:
+        """The record beside what is stored of it, which stays where the platform refused to show a column.
+
+        Consent belongs to an address: while only the address is refused it may be lost but not won, and it does not
+        pass to another address.
+        """
+        if stored is None or WITHHELD not in entry.rows:
+            return replace(entry, stored=stored)
+        before = stored[4:]
+        refused = set(entry.rows[WITHHELD][0])
+        kept = {name: at for at, name in enumerate(self._columns) if name in refused}
+        own = dict(zip(self._columns, entry.parent, strict=True))
+        own |= {name: before[at] for name, at in kept.items()}
+        if "email_status" in own:
+            at = self._columns.index("email_status")
+            if "email_status" in kept and own["email_key"] != stored[3]:
+                own["email_status"] = None
+            elif "email_key" in kept and own["email_status"] == _CONSENTING != before[at]:
+                own["email_status"] = before[at]
+        return replace(entry, parent=tuple(own.values()), stored=stored)
 
     def _wins(self, entry: _Entry, stored: Row) -> bool:
         return _not_older(entry.parent[self._updated], stored[4 + self._updated])

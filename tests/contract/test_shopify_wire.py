@@ -170,6 +170,15 @@ def test_refused_records_do_not_read_as_deleted() -> None:
     assert isinstance(verdict.error, ScopeError)
 
 
+def test_a_record_refused_as_a_whole_is_not_passed_over() -> None:
+    """A page with a hole in it would move the mark past a record that was never read."""
+    denied = error("ACCESS_DENIED", "Access denied.", path=["customers", "nodes", 0])
+    data = {"customers": {"nodes": [None], "pageInfo": {"hasNextPage": False, "endCursor": None}}}
+    verdict = judge(reply({"data": data, "errors": [denied]}), wire.page(wire.Costs(), "customers", 250, None, None))
+    assert isinstance(verdict, Rejected)
+    assert isinstance(verdict.error, ScopeError)
+
+
 @pytest.mark.parametrize("path", [["o1"], ["o1", "lineItems"]])
 def test_refused_lines_do_not_read_as_deleted(path: list[str]) -> None:
     """Lines that may not be read are a missing scope; a product that may not be read is a hole."""

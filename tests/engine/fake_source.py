@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connector.base import Cursor, Finding, Page, Record, Shop, Stream
+from connector.base import WITHHELD, Cursor, Finding, Page, Record, Shop, Stream
 from connector.errors import BadRequest
 from mappings.load import MappingError
 
 NOW = 1_790_000_000
 COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
     "customers": {
-        "customers": ("id", "updated_at", "email", "email_key", "first_name"),
+        "customers": ("id", "updated_at", "email", "email_key", "first_name", "email_status"),
         "customer_tags": ("customer_id", "tag"),
     },
     "orders": {
@@ -29,13 +29,22 @@ COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+_FED = {
+    ("email",): ["email", "email_key"],
+    ("email_status",): ["email_status"],
+    ("email", "email_status"): ["email", "email_key", "email_status"],
+    ("customer",): ["source_customer_id"],
+}
+
+
 class Killed(BaseException):
     """The process dies here."""
 
 
 def customer(number: int, at: int = NOW - 1000, email: str | None = None, **facts: Any) -> dict[str, Any]:
     """A customer's record."""
-    return {"id": number, "updated_at": at, "email": email, "tags": [], "first_name": f"P{number}", **facts}
+    blank = {"tags": [], "first_name": f"P{number}", "email_status": "SUBSCRIBED"}
+    return {"id": number, "updated_at": at, "email": email, **blank, **facts}
 
 
 def order(number: int, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
@@ -56,7 +65,8 @@ class FakeSource:
     """Serves `records` by stream, oldest change first, `size` a page; a token is a place in that order.
 
     `die_after` pages the process is killed; `expired` refuses tokens; ids in `unlisted` exist, but no list shows them;
-    ids in `uncounted` are in no count either. Orders before `oldest` are hidden altogether.
+    ids in `uncounted` are in no count either. Orders before `oldest` are hidden altogether;
+    fields in `refused` come empty and named as withheld.
     """
 
     platform = "fake"
@@ -73,6 +83,7 @@ class FakeSource:
         self.oldest: int | None = None
         self.unlisted: set[int] = set()
         self.uncounted: set[int] = set()
+        self.refused: dict[str, tuple[str, ...]] = {}
         self.swept: list[str] = []
         self.asked: list[tuple[str, Cursor]] = []
         self.served = 0
@@ -95,7 +106,7 @@ class FakeSource:
         if since.page_token is not None:
             at, number = map(int, since.page_token.split(":"))
             found = [each for each in found if (each["updated_at"], each["id"]) > (at, number)]
-        yield from self._paged(found)
+        yield from self._paged(stream.name, found)
 
     def counts(self) -> Mapping[str, int]:
         return {
@@ -104,10 +115,10 @@ class FakeSource:
 
     def ids(self, stream: Stream) -> Iterator[Page]:
         self.swept.append(stream.name)
-        yield from self._paged([{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
+        yield from self._paged("ids", [{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
 
     def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
-        yield Page([each for each in self._seen(stream.name) if each["id"] in set(ids)])
+        yield Page([self._shown(stream.name, each) for each in self._seen(stream.name) if each["id"] in set(ids)])
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
         return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
@@ -129,7 +140,7 @@ class FakeSource:
     def _seen(self, name: str) -> list[dict[str, Any]]:
         return [each for each in self.records[name] if each.get("placed_at", NOW) >= (self.oldest or 0)]
 
-    def _paged(self, found: list[dict[str, Any]]) -> Iterator[Page]:
+    def _paged(self, name: str, found: list[dict[str, Any]]) -> Iterator[Page]:
         for start in range(0, max(len(found), 1), self.size):
             if self.die_after is not None and self.served >= self.die_after:
                 raise Killed
@@ -137,7 +148,11 @@ class FakeSource:
             part = found[start : start + self.size]
             more = start + self.size < len(found)
             token = f"{part[-1]['updated_at']}:{part[-1]['id']}" if more else None
-            yield Page([dict(each) for each in part], "round and round" if self.loops else token)
+            yield Page([self._shown(name, each) for each in part], "round and round" if self.loops else token)
+
+    def _shown(self, name: str, record: dict[str, Any]) -> dict[str, Any]:
+        refused = self.refused.get(name, ())
+        return {**record, **dict.fromkeys(refused), WITHHELD: _FED[refused]} if refused else dict(record)
 
 
 def _key(email: str | None) -> str | None:
@@ -146,10 +161,12 @@ def _key(email: str | None) -> str | None:
 
 def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
     if "bad" in record:
-        raise MappingError("bad", str(record["id"]), "does not fit")
+        error = MappingError("bad", str(record["id"]), "does not fit")
+        error.known = record["bad"] if isinstance(record["bad"], dict) else {}
+        raise error
     number, email = record["id"], record["email"]
     return {
-        "customers": [(number, record["updated_at"], email, _key(email), record["first_name"])],
+        "customers": [(number, record["updated_at"], email, _key(email), record["first_name"], record["email_status"])],
         "customer_tags": [(number, tag) for tag in record["tags"]],
     }
 

@@ -36,7 +36,7 @@ class Town:
     def __init__(self, people: int = 60) -> None:
         self.clock = ManualClock(NOW)
         self.world = World.generate(5, people, now=NOW, clock=self.clock)
-        sandbox = ShopifySandbox(self.world, clock=self.clock, bucket=1e9)
+        self.sandbox = sandbox = ShopifySandbox(self.world, clock=self.clock, bucket=1e9)
         access = Access(
             ShopifySettings(shop=self.world.domain),
             {"REGULARS_SHOPIFY_TOKEN": "shpat_sandbox"},
@@ -132,4 +132,46 @@ def test_only_those_concerned_are_marked(tmp_path: Path) -> None:
     assert {row[0] for row in store.query("SELECT customer_id FROM dirty")} == {
         first.number, second.number, third.number
     }  # fmt: skip
+    store.close()
+
+
+def test_addresses_refused_for_a_while_are_never_forgotten(tmp_path: Path) -> None:
+    """Protected data withdrawn and granted again: nobody loses an address, and in the end all is as if read anew."""
+    town = Town()
+    store = town.open(tmp_path / "kept.db")
+    addresses = "SELECT id, email_key, first_name FROM customers ORDER BY id"
+    town.pull(store)
+    before = store.query(addresses)
+    town.sandbox.protected = False
+    for person in town.world.customers.values():
+        town.world.touch(person)
+    town.world.change_email(next(iter(town.world.customers.values())), "later@x.org")
+    town.clock.advance(60)
+    assert town.pull(store).partly
+    assert store.query(addresses) == before
+    town.sandbox.protected = True
+    town.clock.advance(3 * 86_400)
+    assert not town.pull(store).partly
+    anew = town.open(tmp_path / "anew.db")
+    town.pull(anew)
+    assert live(store) == live(anew)
+    store.close()
+    anew.close()
+
+
+def test_a_customer_that_does_not_map_can_still_unsubscribe(tmp_path: Path) -> None:
+    """Address and consent are read from a record that does not fit otherwise."""
+    town = Town()
+    store = town.open(tmp_path / "kept.db")
+    town.pull(store)
+    first, second = [each for each in town.world.customers.values() if each.email_consent == "SUBSCRIBED"][:2]
+    town.world.withdraw_consent(first)
+    town.world.touch(second)
+    for person in (first, second):
+        person.created_at = None  # type: ignore[assignment]
+    town.clock.advance(60)
+    assert town.pull(store).partly
+    statuses = "SELECT email_status FROM customers WHERE id = ?"
+    assert store.query(statuses, (first.number,)) == [("UNSUBSCRIBED",)]
+    assert store.query(statuses, (second.number,)) == [("SUBSCRIBED",)]
     store.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.shopify.records import PREPARE, cart_line_number
+from connector.shopify.limits import limits
+from connector.shopify.records import PREPARE, cart_line_number, withheld
 from mappings.load import MappingError, load
 
 
@@ -296,3 +299,32 @@ def test_cart_and_lines_without_numbers() -> None:
     assert only["id"] == cart_line_number("gid://shopify/AbandonedCheckout/5", KEYED.format(4))
     assert 0 <= only["id"] < 2**63
     assert only["id"] != cart_line_number("gid://shopify/AbandonedCheckout/6", KEYED.format(0))
+
+
+@pytest.mark.parametrize(
+    ("address", "columns"),
+    [
+        ({"marketingState": "SUBSCRIBED", "marketingUpdatedAt": "x"}, ["email", "email_key"]),
+        (None, ["email", "email_key", "email_status", "email_status_at"]),
+        ({"emailAddress": "a@x.org", "marketingState": "SUBSCRIBED"}, []),
+    ],
+)
+def test_refused_field_withholds_what_went_with_it(address: Any, columns: list[str]) -> None:
+    """A field that may not be null takes its object along; a record that has the value was not refused it."""
+    record = {"id": "gid://shopify/Customer/1", "defaultEmailAddress": address}
+    assert withheld("customers", record, ["defaultEmailAddress.emailAddress"]) == columns
+
+
+@pytest.mark.parametrize("stream", ["customers", "orders", "carts"])
+def test_every_column_that_a_refusal_could_empty_is_kept(stream: str) -> None:
+    """All columns that may lack a value are named with their path."""
+    raw = tomllib.loads(files("mappings").joinpath("shopify.toml").read_text("utf-8"))
+    columns = raw["stream"][stream]["table"][stream]["columns"]
+    empties = {
+        name: spec["path"] for name, spec in columns.items()
+        if spec.get("type", "").endswith("?") and name not in ("cancelled_at", "completed_at", "channel")
+    }  # fmt: skip
+    kept = {(column, path) for path, fed in limits().withheld[stream].items() for column in fed}
+    plain = {(name, path) for name, path in empties.items() if not path.startswith("our")}
+    assert plain <= kept
+    assert set(empties) == {name for name, _ in kept}
