@@ -36,7 +36,14 @@ def steps(scope: Scope, settings: MetricSettings) -> CTE:
 
 def day_gaps(scope: Scope, settings: MetricSettings) -> Select[tuple[int, int, int]]:
     """(customer_id, days, times): what `customer_gaps` holds for live customers."""
-    step = steps(scope, settings).c
+    o = orders.c
+    earlier = func.lag(o.local_day).over(partition_by=o.customer_id, order_by=(o.placed_at, o.id))
+    step = (
+        select(o.customer_id, o.local_day, earlier.label("earlier_day"))
+        .where(scope.covers(o.customer_id), counted(settings))
+        .subquery("day_steps")
+        .c
+    )
     days = step.local_day - step.earlier_day
     gone = select(customers.c.id).where(scope.covers(customers.c.id), ~live())
     return (

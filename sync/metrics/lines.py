@@ -41,7 +41,7 @@ def _other_orders(scope: Scope, settings: MetricSettings) -> CTE:
     """The few orders of which not everything counts."""
     counts, money = counted(settings), has_money(settings)
     return (
-        select(orders.c.id, counts.label("counts"), money.label("has_money"))
+        select(orders.c.id, orders.c.customer_id, counts.label("counts"), money.label("has_money"))
         .where(scope.covers(orders.c.customer_id), or_(~counts, ~money))
         .cte("other_orders")
         .prefix_with("MATERIALIZED")
@@ -50,6 +50,11 @@ def _other_orders(scope: Scope, settings: MetricSettings) -> CTE:
 
 def _bought(others: CTE) -> ColumnElement[bool]:
     return order_lines.c.order_id.not_in(select(others.c.id).where(~others.c.counts))
+
+
+def _theirs(sums: CTE, others: CTE) -> ColumnElement[bool]:
+    """The same of one person. Who has no such orders is spared looking up each."""
+    return or_(~sums.c.has_others, _bought(others))
 
 
 def _value(others: CTE) -> ColumnElement[Any]:
@@ -68,6 +73,7 @@ def _sums(scope: Scope, others: CTE) -> CTE:
             func.count(line.category.distinct()).label("distinct_categories"),
             func.count(line.brand.distinct()).label("distinct_brands"),
             _value(others).label("value"),
+            line.customer_id.in_(select(others.c.customer_id)).label("has_others"),
         )
         .where(scope.covers(line.customer_id), _bought(others))
         .group_by(line.customer_id)
@@ -82,7 +88,7 @@ def _tops(sums: CTE, others: CTE) -> CTE:
     def top(entry: ColumnElement[Any]) -> ColumnElement[Any]:
         return (
             select(entry)
-            .where(order_lines.c.customer_id == sums.c.customer_id, _bought(others), entry.is_not(None))
+            .where(order_lines.c.customer_id == sums.c.customer_id, _theirs(sums, others), entry.is_not(None))
             .group_by(entry)
             .order_by(_value(others).desc(), by_code_point(entry))
             .limit(1)
@@ -100,4 +106,4 @@ def _tops(sums: CTE, others: CTE) -> CTE:
 
 def _spent_on(column: ColumnElement[Any], entry: ColumnElement[Any], lines: CTE, others: CTE) -> ColumnElement[Any]:
     mine = and_(order_lines.c.customer_id == lines.c.customer_id, column == entry)
-    return select(_value(others)).where(mine, _bought(others)).correlate(lines).scalar_subquery()
+    return select(_value(others)).where(mine, _theirs(lines, others)).correlate(lines).scalar_subquery()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, literal, null
+from sqlalchemy import ColumnElement, and_, case, null
 
 from sync.metrics.counting import DAY
 from sync.metrics.figures import Figures
@@ -63,11 +63,9 @@ def score(kind: str, scale: int, figures: Figures, now: int) -> ColumnElement[An
     if None in cuts:
         return null()
     value: ColumnElement[Any] = _COLUMNS[kind]
-    beyond: ColumnElement[Any] = literal(1)
-    for cut in cuts:
-        limit = now - int(cut or 0) * DAY if kind == "recency" else int(cut or 0)
-        beyond = beyond + case((value > limit, 1), else_=0)
-    return case((customer_metrics.c.number_of_orders > 0, beyond))
+    limits = [now - int(cut or 0) * DAY if kind == "recency" else int(cut or 0) for cut in cuts]
+    ladder = [(value > limit, place) for place, limit in reversed(list(enumerate(limits, start=2)))]
+    return case((customer_metrics.c.number_of_orders > 0, case(*ladder, else_=1)))
 
 
 def shopify_group(r: ColumnElement[Any], f: ColumnElement[Any], m: ColumnElement[Any]) -> ColumnElement[Any]:
