@@ -66,7 +66,7 @@ class ApplyReport:
 
     @property
     def refused(self) -> int:
-        """People refused for the first time, or again after their record changed."""
+        """People refused for the first time, or again after their record changed; removals, for a new reason."""
         return sum(its.refused for its in self.destinations)
 
     @property
@@ -307,10 +307,10 @@ class _Sender:
             receipts = {its.op: its for its in self._destination.push(replace(batch, ops=ops))}
             answered = [(op, receipts.get(op.id) or Receipt(op.id, "retry", "no answer for this person")) for op in ops]
             with self._store.begin() as conn:
-                queue.settle(conn, self._destination, answered, self._run_id, self._moment())
+                standing = queue.settle(conn, self._destination, answered, self._run_id, self._moment())
                 for segment in {op.audience.segment for op, its in answered if its.gone}:
                     audience_rows.lose(conn, self._destination.name, segment)
-            self._count(answered)
+            self._count([(op, receipt) for op, receipt in answered if op.id not in standing])
         self._sent += len(batch.ops)
         self._progress.update(f"{self._destination.name}: writing", self._sent)
 

@@ -7,7 +7,9 @@
     cancelled
 
 An op in DOUBT has been sent and may or may not have arrived; it is remembered until a later op of the same person and
-audience is done. A cancelled op never went out, and its row is deleted.
+audience is done. A cancelled op never went out, and its row is deleted. A refused addition waits until the person's
+record changes; a refused removal is asked for again by every plan that still wants it, because the person is still
+there, and counts as refused anew only when the reason is another.
 """
 
 from __future__ import annotations

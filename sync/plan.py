@@ -232,6 +232,7 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
         for place in site.others:
             if place.closing:
                 diff.empty(conn, destination.name, place.segment)
+        ledger.forget_refused(conn, destination.name)
         site.sizes = ledger.sizes(conn, destination.name) | ledger.adoptable_sizes(conn)
         consent.drop(conn)
     counts = diff.counts(conn)

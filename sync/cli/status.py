@@ -70,7 +70,9 @@ def collect(work: Workspace, connection: Connection) -> dict[str, Any]:
         "refused": [
             {"destination": destination, "reason": reason, "people": number}
             for destination, reason, number in connection.exec_driver_sql(
-                "SELECT destination, reason, count(*) FROM refusal GROUP BY 1, 2 ORDER BY 1, 3 DESC"
+                "SELECT destination, reason, count(*) FROM (SELECT destination, reason FROM refusal UNION ALL "
+                "SELECT destination, 'still there: ' || refused FROM ledger WHERE refused IS NOT NULL) "
+                "GROUP BY 1, 2 ORDER BY 1, 3 DESC"
             )
         ],
         "quarantined": [

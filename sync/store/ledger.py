@@ -137,6 +137,16 @@ def tagged(conn: Connection) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+def forget_refused(conn: Connection, destination: str) -> None:
+    """Whoever is not to leave any more, by `temp.diff`, is not waiting for a removal that was refused."""
+    conn.exec_driver_sql(
+        "UPDATE ledger SET refused = NULL WHERE destination = ? AND refused IS NOT NULL AND NOT EXISTS (SELECT 1 "
+        "FROM temp.diff d WHERE d.destination = ledger.destination AND d.segment = ledger.segment "
+        "AND d.action = 'remove' AND d.customer_id = ledger.customer_id)",
+        (destination,),
+    )
+
+
 def sizes(conn: Connection, destination: str) -> dict[str, int]:
     """Members per audience, by segment."""
     rows = conn.exec_driver_sql(

@@ -204,22 +204,25 @@ def claim(conn: Connection, destination: Destination, ids: Sequence[int], now: i
 
 def settle(
     conn: Connection, destination: Destination, answered: Sequence[tuple[Op, Receipt]], run_id: int, now: int
-) -> None:
-    """Move ops and ledger together, as the receipts say."""
+) -> set[int]:
+    """Move ops and ledger together, as the receipts say. Returns the ops that are refused as they were before.
+
+    Somebody whose removal is refused is still there: the row stays, so that the next plan asks again.
+    """
     name = destination.name
     conn.exec_driver_sql(
         "UPDATE outbox SET state = ?, reason = ?, updated_at = ? WHERE id = ?",
         [(outbox.step(outbox.SENT, its.outcome), its.reason, now, op.id) for op, its in answered],
     )
     done = [(op, its) for op, its in answered if its.outcome == outbox.DONE]
-    refused = [(op, its) for op, its in answered if its.outcome == outbox.REFUSED]
+    refused = [(op, its) for op, its in answered if its.outcome == outbox.REFUSED and op.action == "add"]
     added = [(op, its.remote_id or op.person.remote_id) for op, its in done if op.action == "add"]
-    removed = [op for op, _ in (*done, *refused) if op.action == "remove"]
+    removed = [op for op, _ in done if op.action == "remove"]
     _many(
         conn,
         "INSERT INTO ledger (destination, segment, customer_id, remote_id, run_id, at) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (destination, segment, customer_id) DO UPDATE SET "
-        "remote_id = coalesce(excluded.remote_id, remote_id)",
+        "remote_id = coalesce(excluded.remote_id, remote_id), refused = NULL",
         [(name, op.audience.segment, op.person.customer_id, remote, run_id, now) for op, remote in added],
     )
     if destination.limits.by_email:
@@ -250,6 +253,20 @@ def settle(
             for op, its in refused
         ],
     )
+    staying = [(op, its.reason or "") for op, its in answered if its.outcome == outbox.REFUSED and op.action != "add"]
+    return {op.id for op, reason in staying if _refused_again(conn, name, op, reason)}
+
+
+def _refused_again(conn: Connection, destination: str, op: Op, reason: str) -> bool:
+    """Note why a removal is refused, with the row or with the op that put the person there; True if nothing is new."""
+    key = (destination, op.audience.segment, op.person.customer_id)
+    known = conn.exec_driver_sql(
+        f"SELECT refused FROM ledger WHERE {_KEY} UNION ALL SELECT reason FROM outbox WHERE {_KEY} AND {_OPEN}",
+        (*key, *key),
+    ).all()
+    conn.exec_driver_sql(f"UPDATE ledger SET refused = ? WHERE {_KEY}", (reason, *key))
+    conn.exec_driver_sql(f"UPDATE outbox SET reason = ? WHERE {_KEY} AND {_OPEN}", (reason, *key))
+    return any(row[0] == reason for row in known)
 
 
 def _many(conn: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -281,16 +281,23 @@ class AudienceRow(SQLModel, table=True):
 
 
 class Ledger(SQLModel, table=True):
-    """What a destination has acknowledged: this person is in this audience because we put them there."""
+    """What a destination has acknowledged: this person is in this audience because we put them there.
+
+    `refused` is what it last said when it was asked to take the person out.
+    """
 
     __tablename__ = "ledger"
-    __table_args__ = _CLUSTERED
+    __table_args__ = (
+        Index("ix_ledger_refused", "destination", sqlite_where=text("refused IS NOT NULL")),
+        _CLUSTERED,
+    )
     destination: str = Field(primary_key=True)
     segment: str = Field(primary_key=True)
     customer_id: int = Field(sa_column=_id())
     remote_id: str | None = None
     run_id: int
     at: int
+    refused: str | None = None
 
 
 class Outbox(SQLModel, table=True):

@@ -42,18 +42,76 @@ def test_one_refused_person_does_not_hinder_the_others(rig: PlanRig) -> None:
     assert (rig.sync().exit_code, tags.pushed) == (0, [])
 
 
-def test_a_refused_removal_ends_our_claim(rig: PlanRig) -> None:
-    """There is nothing left that we could take away."""
+def test_a_refused_removal_is_asked_for_until_it_is_done(rig: PlanRig) -> None:
+    """Whoever cannot be taken out is still there; told once for each reason."""
     tags = FakeTags()
     rig.destinations = [tags]
     rig.people([1, 2, 3, 4])
     rig.segment(VIP, [1, 2, 3, 4])
     rig.sync()
-    tags.refuse[1] = "Customer does not exist"
+    tags.refuse[1] = "Customer is being merged"
     rig.segment(VIP, [2, 3, 4])
     assert rig.sync().exit_code == 4
-    assert rig.ledger("tags") == {"vip": [2, 3, 4]}
+    assert rig.ledger("tags") == {"vip": [1, 2, 3, 4]}
+    again = rig.sync()
+    assert (again.exit_code, again.refused, dict(again.destinations[0].reasons)) == (0, 0, {})
+    tags.refuse[1] = "Customer is locked"
+    assert rig.sync().exit_code == 4
+    assert rig.rows("SELECT count(*) FROM refusal") == [(0,)]
+    assert rig.rows("SELECT customer_id, refused FROM ledger WHERE refused IS NOT NULL") == [(1, "Customer is locked")]
+    tags.refuse.clear()
+    assert rig.sync().destinations[0].removed == 1
+    assert (tags.state(), rig.ledger("tags")) == ({"seg-vip": [2, 3, 4]}, {"vip": [2, 3, 4]})
     assert not rig.plan().pending
+
+
+def test_a_refused_removal_is_forgotten_when_the_person_comes_back(rig: PlanRig) -> None:
+    """They are where they belong, and nobody has to see to it."""
+    tags = FakeTags()
+    rig.destinations = [tags]
+    rig.people([1, 2])
+    rig.segment(VIP, [1, 2])
+    rig.sync()
+    tags.refuse[1] = "Customer is locked"
+    rig.segment(VIP, [2])
+    rig.sync()
+    rig.segment(VIP, [1, 2])
+    assert not rig.plan().pending
+    assert rig.rows("SELECT count(*) FROM ledger WHERE refused IS NOT NULL") == [(0,)]
+
+
+def test_who_lost_consent_is_taken_out_however_often_that_was_refused(rig: PlanRig) -> None:
+    """The list must not be mailed to them."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people([1, 2])
+    rig.segment(VIP, [1, 2])
+    rig.sync()
+    rig.change(1, email_status="UNSUBSCRIBED")
+    lists.refuse["p1@example.com"] = "conflict"  # type: ignore[index]
+    assert [rig.sync().exit_code for _ in range(3)] == [4, 0, 0]
+    lists.refuse.clear()
+    rig.sync()
+    assert lists.state() == {"Regulars: VIPs": ["P-p2@example.com"]}
+
+
+def test_a_refused_removal_of_what_may_have_arrived_is_asked_for_again(rig: PlanRig) -> None:
+    """The ledger never had the person, the destination may."""
+    tags = FakeTags(size=1)
+    rig.destinations = [tags]
+    rig.people([1])
+    rig.segment(VIP, [1])
+    tags.die_after = 0
+    with pytest.raises(Killed):
+        rig.sync()
+    tags.die_after = None
+    rig.segment(VIP, [])
+    tags.refuse[1] = "Customer is locked"
+    assert [rig.sync().exit_code for _ in range(3)] == [4, 0, 0]
+    tags.refuse.clear()
+    rig.sync()
+    assert tags.state() == {}
+    assert rig.rows("SELECT count(*) FROM outbox WHERE state IN ('pending', 'sent', 'retry')") == [(0,)]
 
 
 def test_what_could_not_be_done_now_is_done_next_time(rig: PlanRig) -> None:
@@ -221,7 +279,7 @@ def test_a_stale_plan_is_refused(rig: PlanRig) -> None:
     with pytest.raises(Held, match="stale: segment membership changed"):
         rig.apply(plan)
     newer = rig.plan()
-    rig.sql("INSERT INTO ledger VALUES ('tags', 'old', 1, NULL, 1, 1)")
+    rig.sql("INSERT INTO ledger (destination, segment, customer_id, run_id, at) VALUES ('tags', 'old', 1, 1, 1)")
     with pytest.raises(Held, match="stale: the ledger changed"):
         rig.apply(newer)
 

@@ -220,9 +220,11 @@ CREATE TABLE ledger (
 	remote_id VARCHAR, 
 	run_id INTEGER NOT NULL, 
 	at INTEGER NOT NULL, 
+	refused VARCHAR, 
 	PRIMARY KEY (destination, segment, customer_id)
 )
  WITHOUT ROWID;
+CREATE INDEX ix_ledger_refused ON ledger (destination) WHERE refused IS NOT NULL;
 CREATE TABLE membership (
 	segment VARCHAR NOT NULL, 
 	customer_id INTEGER NOT NULL, 
