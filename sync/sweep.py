@@ -26,6 +26,8 @@ SWEPT = ("customers", "orders")
 _DAY = 86_400
 _WEEK = 7 * _DAY
 _PORTION = 250
+_FEW = 10
+_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Sweep:
         self._count(1)
         for name in names:
             gap = self._gap(name, counts)
-            if force or self._due(name, gap):
+            if force or self._due(name, gap, counts):
                 self._sweep(name)
                 self.report = replace(self.report, streams=(*self.report.streams, name))
                 self._settle(name, self._gap(name, counts))
@@ -98,8 +100,12 @@ class Sweep:
             ).scalar_one()
         return counts[name] - int(live) - (len(waiting) - int(known))
 
-    def _due(self, name: str, gap: int | None) -> bool:
-        """A missing record is looked for at once, a surplus one only when a second run sees it: it may just be new."""
+    def _due(self, name: str, gap: int | None, counts: Mapping[str, int]) -> bool:
+        """A missing record is looked for at once, and so is a surplus of many.
+
+        A few too many may only be new: placed since the stream was read, or not yet in the index that lists them. They
+        come with the next read; where a second run counts just as many, they are looked for.
+        """
         with self._store.begin() as connection:
             swept_at = state.load(connection, name).swept_at
             settled, last = state.get_meta(connection, f"gap:{name}", (0, 0))
@@ -110,7 +116,9 @@ class Sweep:
                 state.set_meta(connection, f"gap:{name}", (settled, gap))
         if swept_at is not None and self._now - swept_at >= _WEEK:
             return True
-        return gap is not None and (gap < settled or (gap > settled and gap == last))
+        surplus = 0 if gap is None else gap - settled
+        many = surplus > max(_FEW, _SHARE * counts.get(name, 0))
+        return surplus < 0 or many or (surplus > 0 and gap == last)
 
     def _settle(self, name: str, gap: int | None) -> None:
         with self._store.begin() as connection:

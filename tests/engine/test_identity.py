@@ -254,6 +254,15 @@ def test_orders_out_of_sight_are_not_gone(rig: Rig) -> None:
     assert rig.pull().sweep.streams == ()
 
 
+@pytest.mark.parametrize(("missed", "runs"), [(11, 1), (10, 2)])
+def test_many_missed_are_recovered_at_once(rig: Rig, missed: int, runs: int) -> None:
+    """Few too many may be new; they are recovered when a second run counts them too."""
+    rig.source = merged(True)
+    rig.pull()
+    rig.source.records["orders"] += [order(100 + n, 5, 3) for n in range(missed)]
+    assert [rig.pull().sweep.recovered for _ in range(3)] == [missed * (run == runs) for run in (1, 2, 3)]
+
+
 def test_a_record_missed_is_recovered(rig: Rig) -> None:
     """What the platform lists and we do not hold is fetched by its id."""
     rig.source = merged(True)

@@ -15,6 +15,8 @@ from sync.audiences import retire
 from sync.errors import SegmentError, UsageError
 from sync.plan import Plan
 from sync.plan_value import AudiencePlan, dump, load
+from sync.store import sight
+from sync.store.sight import Sight
 
 VIP = Wish("vip", "VIPs")
 
@@ -224,6 +226,17 @@ def test_stale_streams_hold_what_reads_them(rig: PlanRig) -> None:
     plan = rig.plan()
     assert held(plan) == [("stale-source", "tags", "vip")]
     assert "orders last read 25 h ago, more than 24 h" in plan.guards[0].text
+
+
+def test_refused_consent_holds_e_mail_after_a_day(rig: PlanRig) -> None:
+    """What was agreed to a day ago may have been taken back; tags carry no consent and go on."""
+    rig.destinations = [FakeTags(), FakeLists()]
+    rig.people([1])
+    rig.segment(VIP, [1])
+    for hours, expected in ((23, []), (25, [("stale-source", "mail", "vip")])):
+        with rig.store.begin() as conn:
+            sight.save(conn, "customers", Sight(columns=("email_status",), since=NOW - hours * 3600))
+        assert held(rig.plan()) == expected
 
 
 def test_a_truncated_history_holds_what_reads_orders_until_accepted(rig: PlanRig) -> None:
