@@ -38,6 +38,8 @@ SHARE: Final = 0.30
 SURGE: Final = 3.0
 """Of the members, for a window of days such as a cart's: between two daily runs half of it and more is new people."""
 SMALLEST: Final = 10
+"""Members below which a share says nothing: smaller audiences may lose all, and are taken for this large when people
+join, so that one that has shrunk is not flooded."""
 FRESH_SECONDS: Final = 24 * 3600
 
 
@@ -99,9 +101,9 @@ def _sizes(facts: Facts) -> Iterable[tuple[str, str]]:
         yield MASS_REMOVE, f"{facts.left:,} of {facts.before:,} members ({share}) would leave"
     first = not facts.filled and not facts.adopted
     much = SURGE if facts.changeable else SHARE
-    if facts.add > much * facts.before and facts.before >= SMALLEST and not first:
-        share = _share(facts.add, facts.before, much)
-        yield MASS_ADD, f"{people(facts.add)} would join {facts.before:,} members ({share})"
+    if facts.add > much * max(facts.before, SMALLEST) and facts.add >= SMALLEST and not first:
+        share = f" ({_share(facts.add, facts.before, much)})" if facts.before else ""
+        yield MASS_ADD, f"{people(facts.add)} would join {facts.before:,} members{share}"
     if facts.left > 0 and facts.matched == 0 and not facts.changeable:
         yield EMPTIED, f"nobody is in the segment any more, {people(facts.before)} would leave"
 

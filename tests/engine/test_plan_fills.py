@@ -40,3 +40,43 @@ def test_taking_a_list_over_with_nobody_to_add_keeps_its_live_flow_guarded(rig: 
     rig.sync("live-flow")
     rig.people([2])
     assert held(rig.plan()) == []
+
+
+def test_a_small_list_is_not_flooded_after_its_first_fill(rig: PlanRig) -> None:
+    """Nine were meant to get the flow that hangs on it, not two hundred."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people(range(1, 210))
+    rig.segment(VIP, range(1, 10))
+    rig.sync()
+    rig.segment(VIP, range(1, 210))
+    plan = rig.plan()
+    assert held(plan) == ["mass-add"]
+    assert "200 people would join 9 members (2222%, over 30%)" in plan.guards[0].text
+
+
+def test_an_emptied_list_is_not_flooded(rig: PlanRig) -> None:
+    """Its second fill is no first fill."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people(range(1, 21))
+    rig.segment(VIP, range(1, 21))
+    rig.sync()
+    rig.segment(VIP, [])
+    rig.sync("mass-remove", "emptied")
+    rig.segment(VIP, range(1, 21))
+    plan = rig.plan()
+    assert held(plan) == ["mass-add"]
+    assert "20 people would join 0 members; pass with" in plan.guards[0].text
+
+
+def test_the_first_push_into_an_adopted_list_is_no_first_fill(rig: PlanRig) -> None:
+    """Its strangers count nowhere, so that ten are many; what was there before us is never exempt."""
+    lists = FakeLists()
+    lists.lists = {"L9": ("Regulars: VIPs", {f"stranger{number}" for number in range(500)})}
+    rig.destinations = [lists]
+    rig.people(range(1, 11))
+    rig.segment(VIP, range(1, 10))
+    assert held(rig.plan(adopt=True)) == []
+    rig.segment(VIP, range(1, 11))
+    assert held(rig.plan(adopt=True)) == ["mass-add"]

@@ -39,7 +39,16 @@ def test_losses_never_count_as_leaving() -> None:
 )
 def test_mass_add_spares_the_first_fill_of_what_we_created(filled: bool, adopted: bool, held: bool) -> None:
     """An interrupted first fill may go on; an adopted audience has no first fill of ours."""
-    assert (tripped(before=20, add=7, matched=27, filled=filled, adopted=adopted) == ["mass-add"]) is held
+    assert (tripped(before=20, add=10, matched=30, filled=filled, adopted=adopted) == ["mass-add"]) is held
+
+
+@pytest.mark.parametrize(
+    ("before", "add", "held"),
+    [(0, 9, False), (0, 10, True), (9, 191, True), (20, 9, False), (33, 10, True), (34, 10, False), (100, 31, True)],
+)
+def test_mass_add_is_over_thirty_percent_and_ten_people(before: int, add: int, held: bool) -> None:
+    """A small audience counts as ten: it may not grow without bounds, and never trips over a handful."""
+    assert (tripped(before=before, add=add, matched=before + add, filled=True) == ["mass-add"]) is held
 
 
 def test_an_emptied_segment_is_held_at_any_size() -> None:
@@ -76,7 +85,7 @@ def test_every_guard_speaks_on_one_line_with_its_way_out() -> None:
             before=20,
             left=20,
             remove=20,
-            add=7,
+            add=10,
             adopted=True,
             flows=("Welcome",),
             rule_changed=True,
