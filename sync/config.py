@@ -132,7 +132,11 @@ def find_config(option: Path | None) -> Path:
 def load_project(option: Path | None = None, env: Mapping[str, str] | None = None) -> Project:
     """Read and check the whole folder. Raises ConfigError with file, line and key of the first thing wrong."""
     path = find_config(option)
-    text = path.read_text(encoding="utf-8")
+    return read_project(path, path.read_text(encoding="utf-8"), env if env is not None else os.environ)
+
+
+def read_project(path: Path, text: str, env: Mapping[str, str]) -> Project:
+    """The project that `path` would make with this text, whether or not it has been written."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -169,7 +173,7 @@ def load_project(option: Path | None = None, env: Mapping[str, str] | None = Non
         accept=reader.section("guards", GuardsSection).accept,
         orders=reader.section("orders", OrdersSection),
         timezone=zone,
-        secrets=read_secrets(path.parent, env if env is not None else os.environ),
+        secrets=read_secrets(path.parent, env),
     )
 
 
@@ -264,4 +268,4 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-__all__ = ["DestinationConfig", "Project", "find_config", "load_project", "require_secrets"]
+__all__ = ["DestinationConfig", "Project", "find_config", "load_project", "read_project", "require_secrets"]

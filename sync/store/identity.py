@@ -100,6 +100,7 @@ def _move_history(connection: Connection, moves: Sequence[tuple[int, int]]) -> N
         [*moves],
     )
     run("DELETE FROM membership_mask WHERE customer_id = ?", losers)
+    run("UPDATE segment_state SET size = (SELECT count(*) FROM membership WHERE segment = segment_state.key)")
 
 
 def unowned(connection: Connection) -> Unowned:
