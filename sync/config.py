@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
@@ -69,7 +69,7 @@ class OrdersSection(_Section):
 
 
 class _Common(_Section):
-    platform: Literal["shopify", "wix"]
+    platform: str
     timezone: str | None = None
 
     @field_validator("timezone")
@@ -216,9 +216,11 @@ class _Reader:
         if not isinstance(section, Mapping):
             raise ConfigError(f"{self.path.name}: no [store] section; run `regulars init` to write one")
         common = self._validate("store", _Common, {k: v for k, v in section.items() if k in _Common.model_fields})
-        if common.platform not in PLATFORMS:
-            raise ConfigError(f"{self.where('store', 'platform')}: {common.platform!r} is not supported yet")
-        store = load_platform(common.platform)
+        stores = {name: its for name in PLATFORMS if (its := load_platform(name)).source is not None}
+        if common.platform not in stores:
+            known = ", ".join(repr(name) for name in stores)
+            raise ConfigError(f"{self.where('store', 'platform')}: no platform {common.platform!r}; there is {known}")
+        store = stores[common.platform]
         rest = {k: v for k, v in section.items() if k not in _Common.model_fields}
         return common, store, self._validate("store", store.settings, rest, extra=tuple(_Common.model_fields))
 

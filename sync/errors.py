@@ -6,7 +6,6 @@
     ├── SegmentError         exit 1, names file, line and shows a caret
     ├── StoreError           exit 1, database or disk
     ├── BusyError            exit 1, another run holds the lock
-    ├── Unfinished           exit 4, part of the work is still to do
     └── Held                 exit 5, a guard or a stale plan
 Platform failures are `connector.errors.PlatformError`.
 """
@@ -40,12 +39,6 @@ class StoreError(RegularsError):
 
 class BusyError(RegularsError):
     """Another run holds the store's lock."""
-
-
-class Unfinished(RegularsError):
-    """The run stopped before all was done; running again goes on from there."""
-
-    exit_code = 4
 
 
 class Held(RegularsError):

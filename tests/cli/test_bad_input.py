@@ -78,7 +78,7 @@ BEFORE_ALL: list[tuple[Callable[[TestShop], None], tuple[str, ...]]] = [
     (no_config, ("regulars.toml: no such file", "regulars init", "--config")),
     (bad_toml, ("regulars.toml: not valid TOML", "line")),
     (unknown_platform, ("regulars.toml:2: [store] platform:", "'shopify'")),
-    (later_platform, ("regulars.toml:2: [store] platform: 'wix' is not supported yet",)),
+    (later_platform, ("regulars.toml:2: [store] platform: no platform 'wix'; there is 'shopify'",)),
     (unknown_key, ("regulars.toml:", "[tags] prefx: unknown key; did you mean 'prefix'?")),
     (unknown_section, ("regulars.toml:", "[klavyo]: unknown section; did you mean 'klaviyo'?")),
     (unknown_guard, ("regulars.toml:", "[guards] accept", "did you mean 'truncated-history'?")),
@@ -111,9 +111,9 @@ def test_a_typo_in_a_segment_is_pointed_at(words: tuple[str, ...], shop: TestSho
     assert ran.code == 1
     head = 'segments.toml:4 segment "loyals": '
     if words == ("doctor",):
-        assert f"BAD   segments: {head}" in ran.out
+        assert f"FAIL  segments: {head}" in ran.out
         assert "→ regulars segments check shows the place" in ran.out
-        check_one_line(ran.err, shop, "doctor: 1 of", head)
+        check_one_line(ran.err, shop, "doctor: 1 of", "stops a run")
     else:
         first, shown, caret = ran.err.splitlines()
         assert first.startswith(head)
@@ -141,7 +141,7 @@ def test_a_wrong_key_stops_before_anything_is_read(right: str, parts: tuple[str,
     found = [its for its in json.loads(doctor.out) if its["level"] == "error"]
     assert found
     assert all("refused" in its["text"] for its in found)
-    check_one_line(doctor.err, shop, "doctor: ", "refused")
+    check_one_line(doctor.err, shop, "doctor: ", "a run")
 
 
 def test_a_wrong_shop_is_named(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_missing_scope_stops_before_anything_is_written(scope: str, parts: tup
     check_untouched(shop, shop.call("sync"), 1, *parts, database=True)
     doctor = shop.call("doctor")
     assert doctor.code == 1
-    assert any(line.startswith("BAD ") and scope in line for line in doctor.out.splitlines()), doctor.out
+    assert any(line.startswith("FAIL ") and scope in line for line in doctor.out.splitlines()), doctor.out
 
 
 def test_a_truncated_history_holds_what_reads_orders(shop: TestShop) -> None:

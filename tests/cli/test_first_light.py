@@ -49,9 +49,8 @@ def test_a_second_sync_writes_nothing_and_recomputes_nobody(shop: TestShop) -> N
 
 
 MEMBERSHIP = "SELECT segment, customer_id FROM membership ORDER BY 1, 2"
-SIZES = (
-    "SELECT key, size, (SELECT count(*) FROM membership WHERE segment = key) FROM segment_state WHERE missing IS NULL"
-)
+COUNTED = "(SELECT count(*) FROM membership WHERE segment = key)"
+SIZES = f"SELECT key, size, {COUNTED} FROM segment_state WHERE missing IS NULL"
 
 
 def test_changes_move_only_the_people_they_touch_and_equal_a_fresh_run(shop: TestShop, tmp_path: Path) -> None:
