@@ -224,7 +224,10 @@ class _Reading:
         return not self._intake.shown([each for page in pages for each in page.records]).isdisjoint(lost)
 
     def finish(self, range_: state.Progress) -> None:
-        """Read the range from its token, or from its start where the platform no longer takes the token."""
+        """Read the range from its token, or from its start where the platform no longer takes the token.
+
+        A page is let go before the next one is read, so that one at a time takes memory.
+        """
         stream = self._intake.stream
         tokens: set[str] = set()
         for page in self._pages(range_):
@@ -235,6 +238,7 @@ class _Reading:
                 tokens.add(page.next_token)
             range_ = self._commit(page, range_)
             self._shown.update(stream.name, self.report.read, page.total)
+            del page
         if range_.page_token is not None:
             raise BadReply(self._source.platform, stream.name, "pages ended before the last one; run again to go on")
         with self._store.begin() as connection:

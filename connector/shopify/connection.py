@@ -61,6 +61,7 @@ class Connection:
         reply = self.client.send(call)
         self.served = reply.headers.get("x-shopify-api-version", self.served)
         answer = wire.answer(self._judge.bodies.of(reply) or {})
+        self._judge.bodies.forget()
         for path in answer.denied:
             if path not in self.denied:
                 self.denied[path] = None

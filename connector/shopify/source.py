@@ -67,6 +67,7 @@ class ShopifySource:
                 nodes |= {node["id"]: node for node in _records(stream, "nodes.", again)}
             owed = []
             yield self._page(stream, long, nodes.values(), Page([], after, calls, cost), last=after is None)
+            del asked, nodes
 
     def counts(self) -> Mapping[str, int]:
         """Live customers and orders. Checkouts are purged by Shopify after three months: their number says nothing."""
@@ -158,12 +159,13 @@ class ShopifySource:
     def _walk(
         self, operation: str, root: str, build: Callable[[str | None, int], Call], after: str | None
     ) -> Iterator[tuple[Asked, str | None]]:
-        """Every page of a connection with the cursor of the next."""
+        """Every page of a connection with the cursor of the next. One that was used is let go before the next comes."""
         seen = {after}
         while True:
             asked, _ = self._fitting(operation, limits().pages.records, partial(build, after))
             after = next_cursor(operation, asked.answer.data[root]["pageInfo"], seen)
             yield asked, after
+            del asked
             if after is None:
                 return
             seen.add(after)

@@ -252,6 +252,10 @@ class Bodies:
             self._last = (reply.body, parsed)
         return parsed
 
+    def forget(self) -> None:
+        """Let go of the last reply."""
+        self._last = (b"", None)
+
 
 _ALIAS = re.compile(r"^o\d+$")
 

@@ -44,7 +44,7 @@ class Absorbed:
     newest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     """A record on its way in: its rows, and what is stored of it (None: nothing)."""
 
