@@ -76,6 +76,13 @@ class Store:
 def open_store(path: Path | str, *, clock: Clock) -> Store:
     """Open the database, making it (0600) or bringing its schema up to date first."""
     place = Path(path)
+    try:
+        migrations.examine(place)
+    except sqlite3.Error as error:
+        text = explain(error, place)
+        if text is None:
+            raise
+        raise StoreError(text) from error
     _make_private(place)
     store = Store(place, clock)
     try:

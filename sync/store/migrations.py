@@ -8,7 +8,9 @@ vocabulary has changed they are made anew and every customer becomes dirty.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table
@@ -23,16 +25,37 @@ STEPS: tuple[Step, ...] = ()
 """Step n leads from version n + 1 to version n + 2; version 1 is the first release."""
 
 
+APPLICATION_ID = 0x52454755
+"""`PRAGMA application_id` of our databases, which other programs' share their `user_version` with."""
+
+_OURS = frozenset({"customers", "stream_state", "sync_run"})
+
+
+def examine(path: Path, steps: Sequence[Step] = STEPS) -> None:
+    """Refuse a database that is newer or not ours, before anything about the file is changed.
+
+    Without a log beside it nobody has it open: read as immutable it gets none either.
+    """
+    if not os.access(path, os.R_OK) or not path.is_file() or path.stat().st_size == 0:
+        return
+    alone = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{alone}", uri=True)) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        ((version,),) = connection.execute("PRAGMA user_version")
+        ((application,),) = connection.execute("PRAGMA application_id")
+    known = not tables or (version > 0 and tables >= _OURS)
+    if application not in (0, APPLICATION_ID) or not known:
+        raise StoreError(f"{path}: is a database of another program; name another file in [database] url")
+    if version > len(steps) + 1:
+        raise StoreError(f"{path}: made by a newer regulars (schema {version} > {len(steps) + 1}); upgrade regulars")
+
+
 def migrate(engine: Engine, path: Path, steps: Sequence[Step] = STEPS) -> None:
-    """Make the schema, or bring it up to the newest version; refuse what is newer or not ours."""
+    """Make the schema, or bring it up to the newest version. The file has been examined."""
     newest = len(steps) + 1
     with engine.connect() as connection:
         version = _version(connection)
-        strange = version == 0 and connection.exec_driver_sql("SELECT 1 FROM sqlite_master LIMIT 1").first() is not None
-    if strange:
-        raise StoreError(f"{path}: is a database of another program; name another file in [database] url")
-    if version > newest:
-        raise StoreError(f"{path}: made by a newer regulars (schema {version} > {newest}); upgrade regulars")
+        marked = connection.exec_driver_sql("PRAGMA application_id").scalar_one() == APPLICATION_ID
     if 0 < version < newest:
         _back_up(engine, path, version)
     with engine.connect().execution_options(regulars_write=True) as connection:
@@ -40,6 +63,8 @@ def migrate(engine: Engine, path: Path, steps: Sequence[Step] = STEPS) -> None:
             with connection.begin():
                 version = _advance(connection, steps)
         with connection.begin():
+            if not marked:
+                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             if _outdated(connection):
                 _renew_derived(connection)
     _index_loaded(engine)

@@ -98,20 +98,48 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     open_store(path, clock=CLOCK).close()
     with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE")
         raw.execute("PRAGMA user_version = 9")
     raw.close()
+    before = path.read_bytes()
     with pytest.raises(StoreError, match=r"made by a newer regulars \(schema 9 > 1\); upgrade regulars"):
         open_store(path, clock=CLOCK)
+    assert path.read_bytes() == before
 
 
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
-    """Tables that are not ours are not added to."""
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+@pytest.mark.parametrize(
+    "marks", [(), ("user_version = 1",), ("application_id = 7",), ("application_id = 7", "user_version = 1")]
+)
+def test_another_programs_database_is_left_alone(tmp_path: Path, marks: tuple[str, ...], journal: str) -> None:
+    """Tables that are not ours are not added to; contents, journal, rights and neighbours stay as they are."""
     path = tmp_path / "other.db"
     with sqlite3.connect(path) as raw:
+        raw.execute(f"PRAGMA journal_mode = {journal}")
         raw.execute("CREATE TABLE songs (id INTEGER)")
+        for mark in marks:
+            raw.execute(f"PRAGMA {mark}")
     raw.close()
+    path.chmod(0o644)
+    before = path.read_bytes()
     with pytest.raises(StoreError, match="another program"):
         open_store(path, clock=CLOCK)
+    assert path.read_bytes() == before
+    assert mode(path) == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_a_database_in_use_is_examined_through_its_log(tmp_path: Path) -> None:
+    """What another process has written and not yet folded in is seen."""
+    path = tmp_path / "shop.db"
+    first = open_store(path, clock=CLOCK)
+    with first.begin() as connection:
+        state.set_meta(connection, "a", 1)
+    second = open_store(path, clock=CLOCK)
+    with second.read() as connection:
+        assert state.get_meta(connection, "a") == 1
+    second.close()
+    first.close()
 
 
 def test_a_full_disk_is_one_line_and_keeps_what_was_committed(tmp_path: Path) -> None:
