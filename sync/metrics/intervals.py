@@ -6,6 +6,7 @@ so only people with more have their gaps ranked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Integer, Select, case, cast, func, select
@@ -14,24 +15,6 @@ from sqlalchemy.sql.selectable import Subquery
 from sync.metrics.counting import DAY, MetricSettings, Scope, counted, customers, live, orders
 from sync.metrics.family import Family
 from sync.metrics.table import customer_gaps
-
-
-def steps(scope: Scope, settings: MetricSettings) -> CTE:
-    """Each counted order beside the one before it."""
-    o = orders.c
-    return (
-        select(
-            o.customer_id,
-            o.id,
-            o.placed_at,
-            o.local_day,
-            func.lag(o.placed_at).over(partition_by=o.customer_id, order_by=(o.placed_at, o.id)).label("earlier_at"),
-            func.lag(o.local_day).over(partition_by=o.customer_id, order_by=(o.placed_at, o.id)).label("earlier_day"),
-        )
-        .where(scope.covers(o.customer_id), counted(settings))
-        .cte("steps")
-        .prefix_with("MATERIALIZED")
-    )
 
 
 def day_gaps(scope: Scope, settings: MetricSettings) -> Select[tuple[int, int, int]]:
@@ -56,74 +39,66 @@ def day_gaps(scope: Scope, settings: MetricSettings) -> Select[tuple[int, int, i
 
 def intervals_family(scope: Scope, settings: MetricSettings, order_totals: CTE) -> Family:
     """Medians, the ends of the chain of purchase days, the first order."""
-    step = steps(scope, settings)
-    chain = _chain(step)
-    order_median, day_median = _order_medians(step, order_totals), _day_medians(scope, chain)
-    t, c, d = order_totals.c, chain.c, day_median.c
+    ends = _ends(settings, order_totals)
+    day_median = _day_medians(scope, ends)
+    t, e, d = order_totals.c, ends.c, day_median.c
     few = case(
         (t.number_of_orders >= 2, (t.last_order_date - t.first_order_date) / ((t.number_of_orders - 1) * float(DAY)))
     )
     return Family(
-        (chain, order_median, day_median),
+        (ends, day_median),
         {
-            "first_order_id": c.first_order_id,
-            "median_days_between_orders": func.coalesce(order_median.c.median, few),
+            "first_order_id": e.first_order_id,
+            "median_days_between_orders": func.coalesce(e.order_median, few),
             "median_days_between_purchase_days": d.median,
-            "second_purchase_gap": c.second_day - c.first_day,
-            "last_purchase_gap": c.last_gap,
+            "second_purchase_gap": e.second_day - t.first_day,
+            "last_purchase_gap": e.last_gap,
             "earlier_median_gap": d.earlier_median,
         },
     )
 
 
-def _chain(step: CTE) -> CTE:
-    """First and last purchase days. The one before the last is the latest from which an order led to a later day."""
-    s = step.c
-    later = s.local_day > s.earlier_day
+def _ends(settings: MetricSettings, order_totals: CTE) -> CTE:
+    """What lies next to the first and the last purchase day; asked person by person, so read off the index."""
+    o, t = orders.c, order_totals.c
+    forward, backward = (o.placed_at, o.id), (o.placed_at.desc(), o.id.desc())
+
+    def nearest(column: ColumnElement[Any], order: Sequence[Any], *where: ColumnElement[bool]) -> ColumnElement[Any]:
+        mine = select(column).where(o.customer_id == t.customer_id, counted(settings), *where)
+        return mine.order_by(*order).limit(1).correlate(order_totals).scalar_subquery()
+
     return (
         select(
-            s.customer_id,
-            func.max(s.id).filter(s.earlier_at.is_(None)).label("first_order_id"),
-            func.min(s.local_day).label("first_day"),
-            func.min(s.local_day).filter(later).label("second_day"),
-            (func.max(s.local_day) - func.max(s.earlier_day).filter(later)).label("last_gap"),
-            func.count().filter(later).label("gaps"),
+            t.customer_id,
+            nearest(o.id, forward).label("first_order_id"),
+            nearest(o.local_day, forward, o.local_day > t.first_day).label("second_day"),
+            (t.last_day - nearest(o.local_day, backward, o.local_day < t.last_day)).label("last_gap"),
+            (t.purchase_days - 1).label("gaps"),
+            case((t.number_of_orders > 3, _order_median(settings, order_totals))).label("order_median"),
         )
-        .group_by(s.customer_id)
-        .cte("chain")
+        .cte("ends")
         .prefix_with("MATERIALIZED")
     )
 
 
-def _order_medians(step: CTE, order_totals: CTE) -> CTE:
-    s, t = step.c, order_totals.c
-    gap = s.placed_at - s.earlier_at
-    ranked = (
-        select(
-            s.customer_id,
-            gap.label("gap"),
-            (t.number_of_orders - 1).label("gaps"),
-            func.row_number().over(partition_by=s.customer_id, order_by=gap).label("place"),
-        )
-        .join_from(step, order_totals, t.customer_id == s.customer_id)
-        .where(t.number_of_orders > 3, s.earlier_at.is_not(None))
-        .subquery("ranked_gaps")
-    )
-    r = ranked.c
-    median = (func.min(r.gap) + func.max(r.gap)) / (2.0 * DAY)
-    middle = r.place.in_(((r.gaps + 1) // 2, r.gaps // 2 + 1))
+def _order_median(settings: MetricSettings, order_totals: CTE) -> ColumnElement[Any]:
+    o, t = orders.c, order_totals.c
+    gap = (o.placed_at - func.lag(o.placed_at).over(order_by=(o.placed_at, o.id))).label("gap")
+    each = select(gap).where(o.customer_id == t.customer_id, counted(settings)).correlate(order_totals).subquery().c.gap
+    place = func.row_number().over(order_by=each).label("place")
+    ranked = select(each, place).where(each.is_not(None)).subquery().c
+    gaps = t.number_of_orders - 1
     return (
-        select(r.customer_id, median.label("median"))
-        .where(middle)
-        .group_by(r.customer_id)
-        .cte("order_medians")
-        .prefix_with("MATERIALIZED")
+        select((func.min(ranked.gap) + func.max(ranked.gap)) / (2.0 * DAY))
+        .where(ranked.place.in_(((gaps + 1) // 2, gaps // 2 + 1)))
+        .correlate(order_totals)
+        .scalar_subquery()
     )
 
 
-def _day_medians(scope: Scope, chain: CTE) -> CTE:
+def _day_medians(scope: Scope, ends: CTE) -> CTE:
     """Medians from the counts of equal gaps: of all, and of all but the last one, taken out where it stands."""
-    rows = _running(scope, chain).c
+    rows = _running(scope, ends).c
 
     def median(upto: ColumnElement[int], gaps: ColumnElement[int]) -> ColumnElement[Any]:
         low = func.min(rows.days).filter(gaps > 0, upto >= (gaps + 1) // 2)
@@ -142,8 +117,8 @@ def _day_medians(scope: Scope, chain: CTE) -> CTE:
     )
 
 
-def _running(scope: Scope, chain: CTE) -> Subquery:
-    g, c = customer_gaps.c, chain.c
+def _running(scope: Scope, ends: CTE) -> Subquery:
+    g, c = customer_gaps.c, ends.c
     upto = cast(func.sum(g.times).over(partition_by=g.customer_id, order_by=g.days), Integer)
     return (
         select(
@@ -154,7 +129,7 @@ def _running(scope: Scope, chain: CTE) -> Subquery:
             c.gaps,
             (c.gaps - 1).label("earlier_gaps"),
         )
-        .join_from(customer_gaps, chain, c.customer_id == g.customer_id)
+        .join_from(customer_gaps, ends, c.customer_id == g.customer_id)
         .where(scope.covers(g.customer_id))
         .subquery("running_gaps")
     )
