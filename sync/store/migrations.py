@@ -43,8 +43,8 @@ def examine(path: Path, steps: Sequence[Step] = STEPS) -> None:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         ((version,),) = connection.execute("PRAGMA user_version")
         ((application,),) = connection.execute("PRAGMA application_id")
-    known = not tables or (version > 0 and tables >= _OURS)
-    if application not in (0, APPLICATION_ID) or not known:
+    unmarked_ours = application == 0 and (not tables or (version > 0 and tables >= _OURS))
+    if application != APPLICATION_ID and not unmarked_ours:
         raise StoreError(f"{path}: is a database of another program; name another file in [database] url")
     if version > len(steps) + 1:
         raise StoreError(f"{path}: made by a newer regulars (schema {version} > {len(steps) + 1}); upgrade regulars")
