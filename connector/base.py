@@ -340,6 +340,7 @@ class Secret:
 class Access:
     """All that a factory needs: the section of the config, the secrets found, time, and (in tests) a transport.
 
+    `policy` is a `connector.retry.Policy` for somebody who waits at the screen; None leaves it to the platform.
     What a factory opens it puts on `closing`, which whoever made the access closes.
     """
 
@@ -347,6 +348,7 @@ class Access:
     secrets: Mapping[str, str]
     clock: Clock
     transport: Any = None
+    policy: Any = None
     budgets: dict[str, Any] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)
 

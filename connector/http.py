@@ -7,6 +7,8 @@ every write of a destination is made so that repeating it changes nothing.
 from __future__ import annotations
 
 import json
+import logging
+import re
 import ssl
 import threading
 from collections import Counter
@@ -32,6 +34,8 @@ CONNECT = 10.0
 READ = 60.0
 CONNECTIONS = 10
 CHANCE = SystemRandom().random
+_ERRNO = re.compile(r"^\[errno -?\d+\] ", re.IGNORECASE)
+_waits = logging.getLogger("connector.waits")
 
 
 class Client:
@@ -110,11 +114,21 @@ class Client:
         renewal.accept(reply, self._clock.now())
 
     def _tried(self, call: Call, credentials: Mapping[str, str], wire: Wire) -> Reply:
-        attempts = Attempts(self.policy, self._sleep, self._random)
+        attempts = Attempts(self.policy, self._sleep, self._random, self._tell)
         try:
             return attempts.run(lambda: self._attempt(call, credentials, wire, attempts))
         except Again as last:
             raise self._unavailable(call, last, attempts) from last
+
+    def _tell(self, again: Again, seconds: float, attempt: int) -> None:
+        _waits.warning(
+            "%s: %s; trying again in %s, try %d of %d",
+            self.wire.platform,
+            again.reason,
+            _span(seconds),
+            attempt,
+            self.policy.tries,
+        )
 
     def _attempt(self, call: Call, credentials: Mapping[str, str], wire: Wire, attempts: Attempts) -> Reply:
         request = self._request(call, credentials)
@@ -229,7 +243,7 @@ class Client:
             case httpx.TimeoutException():
                 return f"no answer from {host} within {self._http.timeout.read:g} s"
             case httpx.ConnectError():
-                return f"no connection to {host} ({error})"
+                return f"no connection to {host} ({_ERRNO.sub('', str(error)).lower()})"
             case httpx.DecodingError():
                 return "the answer arrived damaged"
             case _:
@@ -241,6 +255,8 @@ class Client:
             text = (
                 f"{last.reason}; the platform asks for {_span(last.seconds)} of pause (after {tries}), run again then"
             )
+        elif isinstance(last.__cause__, httpx.ConnectError | httpx.ConnectTimeout):
+            text = f"{last.reason}; gave up after {tries}; check api_url and your connection, then run again"
         else:
             text = f"{last.reason}; gave up after {tries}, run again to go on"
         kind = TimedOut if isinstance(last.__cause__, httpx.ReadTimeout) else Unavailable

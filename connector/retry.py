@@ -48,15 +48,29 @@ class Policy:
         return again.seconds + chance * min(5.0, again.seconds / 10)
 
 
-class Attempts:
-    """The tries of one call. Raises the last `Again` when the policy's caps are reached."""
+PATIENT_FOR_A_PERSON = Policy(seconds=10.0, longest=4.0)
+"""For checks that somebody waits for."""
 
-    def __init__(self, policy: Policy, sleep: Callable[[float], None], random: Callable[[], float]) -> None:
+
+class Attempts:
+    """The tries of one call. Raises the last `Again` when the policy's caps are reached.
+
+    `told` hears why, how long and which try it will be, from the second failure on: a single one is nothing to tell.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        told: Callable[[Again, float, int], None] = lambda again, seconds, attempt: None,
+    ) -> None:
         self.tries = 0
         self.spent = 0.0
         self._policy = policy
         self._sleep = sleep
         self._random = random
+        self._told = told
 
     def charge(self, seconds: float) -> None:
         """Count `seconds` of a request against the cap on time."""
@@ -69,6 +83,7 @@ class Attempts:
             wait=self._wait,
             stop=self._stop,
             retry=retry_if_exception_type(Again),
+            before_sleep=self._before_sleep,
             reraise=True,
         )
 
@@ -77,6 +92,11 @@ class Attempts:
             return attempt()
 
         return controller(counted)
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        again = state.outcome.exception() if state.outcome else None
+        if self.tries > 1 and isinstance(again, Again):
+            self._told(again, state.upcoming_sleep, self.tries + 1)
 
     def _pause(self, seconds: float) -> None:
         self.spent += seconds

@@ -11,6 +11,16 @@ from connector.redact import REDACTOR
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("regulars")
 
+WAITS = "connector.waits"
+"""The logger of what somebody at the screen is waiting for."""
+
+
+class _Plain(logging.Handler):
+    """A line without level and time, on whatever stderr is at that moment: progress bars stand in for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(REDACTOR.redact(record.getMessage()) + "\n")
+
 
 def configure(*, as_json: bool = False, level: int = logging.WARNING) -> None:
     """Set up the log once for the process. Libraries' own loggers go the same way from WARNING on."""
@@ -34,6 +44,9 @@ def configure(*, as_json: bool = False, level: int = logging.WARNING) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("regulars").setLevel(level)
+    waits = logging.getLogger(WAITS)
+    waits.propagate = as_json
+    waits.handlers = [] if as_json else [_Plain()]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -259,7 +259,8 @@ def open_destination(access: Access) -> Klaviyo:
             policy=policy,
         )
 
-    account = Klaviyo(client(Policy()), client(Policy(tries=1)), access.clock, access.settings.list_prefix)
+    patient, once = client(access.policy or Policy()), client(Policy(tries=1))
+    account = Klaviyo(patient, once, access.clock, access.settings.list_prefix)
     access.closing.callback(account.close)
     return account
 

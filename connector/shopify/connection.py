@@ -112,6 +112,7 @@ def connect(access: Access) -> Connection:
         base_url=access.settings.base_url,
         clock=access.clock,
         transport=access.transport,
+        policy=access.policy,
     )
     access.closing.callback(client.close)
     connection = Connection(client, judge, costs, bucket, access.clock)

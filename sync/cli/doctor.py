@@ -4,50 +4,62 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from connector.base import Clock, Finding
-from connector.errors import PlatformError
-from sync.cli.output import show, show_json
+from connector.errors import PlatformError, ScopeError
+from connector.retry import PATIENT_FOR_A_PERSON
+from sync import log
+from sync.cli.output import counted, show, show_json
 from sync.cli.wiring import connect, refuse_demo
 from sync.clock import SystemClock
 from sync.config import Project, load_project
 from sync.errors import RegularsError
 from sync.metrics.figures import FEWEST_GAPS
 from sync.segments.catalogue import load, warnings
-from sync.store import state
+from sync.store import reports, state
 from sync.store.engine import open_store
 
-MARKS = {"ok": "ok  ", "warning": "note", "error": "BAD "}
+MARKS = {"ok": "ok  ", "warning": "note", "error": "FAIL"}
 LOW_DISK = 500 * 1024 * 1024
 STALE_HOURS = 36
 
 
 def run(config: Path | None, *, as_json: bool) -> None:
     """Print every finding; raises RegularsError (exit 1) where one of them stops a run."""
+    log.configure()
     project = load_project(config)
     refuse_demo(project)
-    clock = SystemClock()
-    findings = list(examine(project, clock))
+    findings = list(examine(project, SystemClock()))
     if as_json:
         show_json([{"level": f.level, "subject": f.subject, "text": f.text, "fix": f.fix} for f in findings])
     else:
-        for finding in findings:
-            show(f"{MARKS[finding.level]}  {finding.subject}: {finding.text}")
-            if finding.fix and finding.level != "ok":
-                show(f"      → {finding.fix}")
-    bad = [finding for finding in findings if finding.level == "error"]
-    if bad:
-        raise RegularsError(f"doctor: {len(bad)} of {len(findings)} findings stop a run; the first: {bad[0].text}")
+        show_findings(findings)
+    if bad := failures(findings):
+        verb = "stops" if bad == 1 else "stop"
+        raise RegularsError(f"doctor: {bad} of {counted(len(findings), 'finding')} {verb} a run")
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """One line a finding, its fix below."""
+    for finding in findings:
+        show(f"{MARKS[finding.level]}  {finding.subject}: {finding.text}")
+        if finding.fix and finding.level != "ok":
+            show(f"      → {finding.fix}")
+
+
+def failures(findings: Sequence[Finding]) -> int:
+    """How many of them stop a run."""
+    return sum(finding.level == "error" for finding in findings)
 
 
 def examine(project: Project, clock: Clock) -> Iterator[Finding]:
     """Files, segments, the store, the destinations, what the database knows."""
     yield from _files(project)
     yield from _segments(project)
-    yield from _platforms(project, clock)
+    yield from examine_platforms(project, clock)
     if project.database.exists():
         yield from _database(project, clock)
 
@@ -70,23 +82,37 @@ def _segments(project: Project) -> Iterator[Finding]:
     except RegularsError as error:
         yield Finding("error", "segments", str(error).splitlines()[0], "regulars segments check shows the place")
         return
-    yield Finding("ok", "segments", f"{len(segments)} compile")
+    yield Finding("ok", "segments", f"{counted(len(segments), 'segment')} in order")
     for text in warnings(segments):
         yield Finding("warning", "segments", text)
 
 
-def _platforms(project: Project, clock: Clock) -> Iterator[Finding]:
+def examine_platforms(project: Project, clock: Clock) -> Iterator[Finding]:
+    """Keys and scopes, tried live for seconds only. A platform that refuses as a whole is not asked again."""
     with ExitStack() as closing:
         try:
-            source, destinations = connect(project, clock, {}, closing)
+            source, destinations = connect(project, clock, {}, closing, policy=PATIENT_FOR_A_PERSON)
         except (RegularsError, PlatformError) as error:
             yield Finding("error", "keys", str(error))
             return
-        for look in (source.doctor, *(destination.doctor for destination in destinations)):
+        looks = [(project.store.name, source.doctor)]
+        names = [its.platform.name for its in project.destinations]
+        looks += [(name, made.doctor) for name, made in zip(names, destinations, strict=True)]
+        given_up: set[str] = set()
+        for platform, look in looks:
+            if platform in given_up:
+                continue
             try:
                 yield from look()
             except PlatformError as error:
-                yield Finding("error", error.platform, str(error))
+                yield Finding("error", platform, _without_name(error))
+                if not isinstance(error, ScopeError):
+                    given_up.add(platform)
+
+
+def _without_name(error: PlatformError) -> str:
+    """The finding's subject names the platform."""
+    return str(error).removeprefix(f"{error.platform}: ")
 
 
 def _database(project: Project, clock: Clock) -> Iterator[Finding]:
@@ -99,14 +125,14 @@ def _database(project: Project, clock: Clock) -> Iterator[Finding]:
         with store.read() as connection:
             runs = state.last_runs(connection)
             shop = state.get_meta(connection, "shop")
-            gaps = connection.exec_driver_sql("SELECT value FROM store_figures WHERE name = 'purchase_day_gaps'").scalar()
+            gaps = reports.figure(connection, "purchase_day_gaps")
             held = state.quarantined(connection)
     finally:
         store.close()
     if runs:
-        hours = (clock.now() - runs[0].started_at) / 3600
-        text = f"the last run was {hours:,.0f} hours ago"
-        if hours > STALE_HOURS:
+        seconds = clock.now() - runs[0].started_at
+        text = f"last run {_ago(seconds)}"
+        if seconds > STALE_HOURS * 3600:
             yield Finding("warning", "schedule", text, "run `regulars sync` on a schedule, for example daily by cron")
         else:
             yield Finding("ok", "schedule", text)
@@ -114,8 +140,19 @@ def _database(project: Project, clock: Clock) -> Iterator[Finding]:
         text = f"days are counted in {project.timezone.key}, the shop's own zone is {shop['zone']}"
         yield Finding("warning", "zone", text, "remove timezone from [store] to use the shop's")
     if gaps is not None and gaps < FEWEST_GAPS:
-        text = f"only {gaps:.0f} gaps between purchases so far, so 90 days stand in for the shop's own rhythm"
+        text = f"only {counted(int(gaps), 'gap')} between purchases so far, so 90 days stand in for the shop's own"
         yield Finding("warning", "rhythm", text, f"nothing to do: from {FEWEST_GAPS} gaps on the shop's own is used")
     if held:
-        text = f"{len(held)} records could not be read and are kept aside; the first: {held[0].reason}"
+        text = f"{counted(len(held), 'unreadable record')} kept aside; the first: {held[0].reason}"
         yield Finding("warning", "quarantine", text, "regulars status lists them; they are tried again on every change")
+
+
+def _ago(seconds: float) -> str:
+    """In the unit that a person would use."""
+    if seconds < 120:
+        return "just now"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes ago"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} hours ago"
+    return f"{seconds / 86_400:,.0f} days ago"

@@ -5,27 +5,37 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from connector import PLATFORMS, load_platform
 from connector.base import Platform
+from sync import log
 from sync.cli.output import note, show
-from sync.errors import ConfigError, UsageError
+from sync.config import Project, read_project
+from sync.errors import ConfigError, RegularsError, UsageError
 
 DEFAULT_PACKS = ("lifecycle", "carts")
 
 
 def run(folder: Path, answers: Mapping[str, Any], *, check: bool) -> None:
-    """Write `regulars.toml` and `.env` into `folder`. Raises UsageError where a question cannot be asked."""
+    """Try the keys, then write `regulars.toml` and `.env` into `folder`; nothing, where a key is refused.
+
+    Raises UsageError where a question cannot be asked.
+    """
     target = folder / "regulars.toml"
     if target.exists():
-        raise ConfigError(f"{target}: already there; edit it, or choose another folder")
+        raise ConfigError(
+            f"{target}: already there; edit it and try its keys with `regulars doctor --config {target}`, "
+            "or choose another folder: regulars init FOLDER"
+        )
     asked = _Answers(answers)
     platform = asked.choice("platform", "Which store platform", _stores(), "shopify")
     store = load_platform(platform)
-    shop = asked.text("shop", "Shop address, such as my-shop.myshopify.com")
+    shop = _whole_name(store, asked.text("shop", "Shop address, such as my-shop.myshopify.com"))
     tags = asked.yes("tags", "Write segments back as customer tags", True)
     klaviyo = asked.yes("klaviyo", "Push lists to Klaviyo", False)
     packs = asked.text("packs", "Segment packs, by comma", ",".join(DEFAULT_PACKS))
@@ -40,13 +50,41 @@ def run(folder: Path, answers: Mapping[str, Any], *, check: bool) -> None:
         klaviyo_api_url=answers.get("klaviyo_api_url"),
     )
     platforms = [store, *([load_platform("klaviyo")] if klaviyo else [])]
-    write_folder(folder, text, _ask_secrets(platforms, asked))
-    show(f"wrote {target} and {folder / '.env'} (readable by you alone)")
+    secrets = _ask_secrets(platforms, asked)
     if check:
-        from sync.cli.doctor import run as doctor
-
-        doctor(config=target, as_json=False)
+        _try(read_project(target.resolve(), text, {**os.environ, **secrets}))
+    write_folder(folder, text, secrets)
+    show(f"wrote {target} and {folder / '.env'} (readable by you alone)")
     show(f"next: regulars sync --dry-run --config {target}")
+
+
+def _whole_name(store: Platform, shop: str) -> str:
+    """`my-shop` and its address in a browser become what the platform calls it. Raises UsageError."""
+    try:
+        return str(store.settings.model_validate({"shop": shop}).shop)  # type: ignore[attr-defined]
+    except ValidationError as error:
+        raise UsageError(f"init: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+
+
+def _try(project: Project) -> None:
+    """Raises RegularsError where a key does not do and nobody insists on writing it down."""
+    from sync.cli.doctor import examine_platforms, failures, show_findings
+    from sync.clock import SystemClock
+
+    log.configure()
+    findings = list(examine_platforms(project, SystemClock()))
+    show_findings(findings)
+    if not failures(findings):
+        return
+    if not (sys.stdin.isatty() and _ask("Write the folder all the same? [y/N]: ").lower().startswith("y")):
+        raise RegularsError("init: nothing was written; mend what failed, or write it as it is with --no-check")
+
+
+def _ask(question: str, ask: Callable[[str], str] = input) -> str:
+    try:
+        return ask(question).strip()
+    except EOFError:
+        raise UsageError("init: the answers ended before the last question; nothing was written") from None
 
 
 def render(
@@ -124,7 +162,7 @@ class _Answers:
             raise UsageError(f"init: --{key.replace('_', '-')} is needed where nobody can be asked")
         hint = f" [{default}]" if default else ""
         while True:
-            answer = input(f"{question}{hint}: ").strip() or (default or "")
+            answer = _ask(f"{question}{hint}: ") or (default or "")
             if answer:
                 return answer
 
@@ -139,11 +177,11 @@ class _Answers:
             return bool(self.given[key])
         if not sys.stdin.isatty():
             return default
-        answer = input(f"{question} [{'Y/n' if default else 'y/N'}]: ").strip().lower()
+        answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}]: ").lower()
         return default if not answer else answer.startswith("y")
 
     def secret(self, name: str, question: str) -> str:
         if not sys.stdin.isatty():
             note(f"init: {name} is not set; add it to .env before the first sync")
             return ""
-        return getpass.getpass(f"{question}: ").strip()
+        return _ask(f"{question}: ", getpass.getpass)

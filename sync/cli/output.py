@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
 from sync.progress import Progress, Silent
+
+LINE = 100
 
 
 def show(text: str = "") -> None:
@@ -24,6 +28,28 @@ def note(text: str) -> None:
 def show_json(value: Any) -> None:
     """The result as JSON."""
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def counted(number: int, noun: str) -> str:
+    """1 gap, 2 gaps."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def width() -> int:
+    """Cells of a line: the terminal's, at most 100; 100 where there is none."""
+    return min(LINE, shutil.get_terminal_size((LINE, 24)).columns)
+
+
+def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
+    """The text in lines that fit, the first behind `first`, the others behind `rest` (as deep, where it is absent)."""
+    return textwrap.fill(
+        text,
+        max(width(), len(first) + 20),
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: frozenset[int] = frozenset()) -> str:

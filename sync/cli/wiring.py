@@ -12,6 +12,7 @@ from typing import Any
 from connector.base import Access, Clock, Destination, Source
 from connector.budget import Budgets
 from connector.redact import REDACTOR
+from connector.retry import Policy
 from sync import log
 from sync.cli.output import note, progress
 from sync.clock import SystemClock, local
@@ -89,6 +90,8 @@ def connect(
     transports: Mapping[str, Any],
     closing: ExitStack,
     paces: dict[str, Budgets] | None = None,
+    *,
+    policy: Policy | None = None,
 ) -> tuple[Source, tuple[Destination, ...]]:
     """The source and the enabled destinations, their connections open until `closing` is closed.
 
@@ -101,7 +104,7 @@ def connect(
             secrets = require_secrets(platform, project.secrets)
             REDACTOR.add(*secrets.values())
             transport = transports.get(platform.name)
-            accesses[platform.name] = Access(settings, secrets, clock, transport, closing=closing)
+            accesses[platform.name] = Access(settings, secrets, clock, transport, policy, closing=closing)
         return accesses[platform.name]
 
     store = access(project.store, project.store_settings)
