@@ -13,7 +13,7 @@ from typing import Any
 from sync import outbox
 from sync.consent import STANDING
 from sync.store.engine import Connection
-from sync.store.ledger import HASHES
+from sync.store.ledger import hashed
 
 _DOUBT = ", ".join(repr(state) for state in outbox.DOUBT)
 
@@ -168,15 +168,17 @@ def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
 
 def counts(conn: Connection) -> dict[tuple[str, str], Counts]:
     """Per audience in `temp.diff`, without `before`."""
+    whys = ("entered", "left", "lost", "moved", "doubt")
     rows = conn.exec_driver_sql(
-        f"SELECT destination, segment, action, why, {HASHES} FROM temp.diff GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        f"SELECT destination, segment, action, {', '.join(f'sum(why = {why!r})' for why in whys)}, "
+        "group_concat(customer_id || why) FROM temp.diff GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     grouped: dict[tuple[str, str], dict[str, int]] = {}
     digests: dict[tuple[str, str], list[Any]] = {}
-    for destination, segment, action, why, number, *sums in rows:
+    for destination, segment, action, *numbers, people in rows:
         audience = (destination, segment)
-        grouped.setdefault(audience, {})
-        digests.setdefault(audience, []).append((action, why, number, *sums))
-        if why != "moved" or action == "add":
-            grouped[audience][why] = grouped[audience].get(why, 0) + int(number)
-    return {audience: Counts(digest=tuple(digests[audience]), **whys) for audience, whys in grouped.items()}
+        sums = grouped.setdefault(audience, dict.fromkeys(whys, 0))
+        digests.setdefault(audience, []).append((action, hashed(people)))
+        for why, number in zip(whys, numbers, strict=True):
+            sums[why] += int(number) if why != "moved" or action == "add" else 0
+    return {audience: Counts(digest=tuple(digests[audience]), **sums) for audience, sums in grouped.items()}

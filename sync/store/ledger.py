@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import orjson
 
 from connector.base import Profile
 from sync.store.engine import Connection
-
-HASHES = (
-    "count(*), coalesce(sum((customer_id % 94906249) * (customer_id % 94906267) % 4294967291), 0), "
-    "coalesce(sum(customer_id % 4294967279), 0)"
-)
-"""Count and two sums that tell sets of customers apart, whatever their order; small enough never to overflow."""
 
 
 def listed(values: Iterable[Any]) -> str:
@@ -23,10 +18,19 @@ def listed(values: Iterable[Any]) -> str:
 
 
 def fingerprint(conn: Connection) -> tuple[list[Any], list[Any]]:
-    """All membership, and all of the ledger, small enough to compare."""
-    members = conn.exec_driver_sql(f"SELECT segment, {HASHES} FROM membership GROUP BY segment ORDER BY segment")
-    owned = conn.exec_driver_sql(f"SELECT destination, segment, {HASHES} FROM ledger GROUP BY 1, 2 ORDER BY 1, 2")
-    return [list(row) for row in members], [list(row) for row in owned]
+    """All membership, and all of the ledger, small enough to compare: who is where, exactly."""
+    members = conn.exec_driver_sql(
+        "SELECT segment, group_concat(customer_id) FROM membership GROUP BY segment ORDER BY segment"
+    )
+    owned = conn.exec_driver_sql(
+        "SELECT destination, segment, group_concat(customer_id) FROM ledger GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return [[*row[:-1], hashed(row[-1])] for row in members], [[*row[:-1], hashed(row[-1])] for row in owned]
+
+
+def hashed(text: str) -> str:
+    """Sixteen hex digits of the SHA-256. Groups are read along the primary key, so their order is always the same."""
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None:

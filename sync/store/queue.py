@@ -10,7 +10,7 @@ from connector.base import Audience, Destination, Limits, Op, Person, Receipt
 from sync import outbox
 from sync.consent import LIVE, reason_sql, record_sql
 from sync.store.engine import Connection
-from sync.store.ledger import HASHES, listed
+from sync.store.ledger import listed
 
 _OPEN = "state IN ('pending', 'sent', 'retry')"
 _DOUBT = f"{_OPEN} AND state IN ({', '.join(repr(state) for state in outbox.DOUBT)})"
@@ -25,12 +25,7 @@ def keep_plan_ops(conn: Connection, by_email: Mapping[str, bool]) -> None:
     profile is yet to be made, each with all the lists they join, then the others list by list, so that each request is
     full; for a store people come one by one, their changes together.
     """
-    grouping = f"destination, segment, action, why, {HASHES}"
-    both = [
-        conn.exec_driver_sql(f"SELECT {grouping} FROM {table} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4").all()
-        for table in ("temp.diff", "plan_op")
-    ]
-    if both[0] == both[1]:
+    if _same_ops(conn):
         return
     conn.exec_driver_sql("DELETE FROM plan_op")
     for destination, emailed in sorted(by_email.items()):
@@ -46,6 +41,21 @@ def keep_plan_ops(conn: Connection, by_email: Mapping[str, bool]) -> None:
             f"{order}",
             (destination,),
         )
+
+
+def _same_ops(conn: Connection) -> bool:
+    """True when `plan_op` holds the very rows of `temp.diff`."""
+    wanted, there = (
+        conn.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() for table in ("temp.diff", "plan_op")
+    )
+    columns = "destination, segment, customer_id, action, why"
+    return bool(
+        wanted == there
+        and conn.exec_driver_sql(
+            f"SELECT 1 FROM (SELECT {columns} FROM temp.diff EXCEPT SELECT {columns} FROM plan_op) LIMIT 1"
+        ).first()
+        is None
+    )
 
 
 def planned_people(

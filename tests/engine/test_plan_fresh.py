@@ -9,6 +9,7 @@ import pytest
 from fake_destination import FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
+from sync.errors import Held
 from sync.plan_value import BEHIND
 
 VIP = Wish("vip", "VIPs")
@@ -61,3 +62,29 @@ def test_members_of_yesterday_are_not_planned(rig: PlanRig) -> None:
     assert rig.plan().behind == ("cart", "vip")
     rig.sql("DELETE FROM meta WHERE key = 'evaluated'")
     assert rig.plan().behind == ("cart", "vip")
+
+
+@pytest.mark.parametrize(("before", "after"), [([1, 5, 6], [2, 3, 7]), ([1, 4, 6, 7], [2, 3, 5, 8])])
+def test_other_people_are_another_plan_however_alike_their_numbers(
+    rig: PlanRig, before: list[int], after: list[int]
+) -> None:
+    """The same count, the same sum, the same sum of squares: and not one of them the same."""
+    rig.people(range(1, 9))
+    rig.segment(VIP, before)
+    first = rig.plan()
+    rig.segment(VIP, after)
+    with pytest.raises(Held, match="segment membership changed"):
+        rig.apply(first)
+    second = rig.plan()
+    assert (second.id, second.ops, second.members) != (first.id, first.ops, first.members)
+    rig.apply(second)
+    assert rig.ledger("tags")["vip"] == after
+
+
+def test_a_plan_whose_ops_are_there_already_does_not_write_them_again(rig: PlanRig) -> None:
+    """The rows keep their numbers."""
+    rig.plan()
+    rows = rig.rows("SELECT * FROM plan_op")
+    rig.run += 5
+    rig.plan()
+    assert rig.rows("SELECT * FROM plan_op") == rows
