@@ -21,7 +21,7 @@ from sync.store import diff, ledger, plans, queue, sight, state
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
-__all__ = ["Plan", "Wish", "config_digest", "make_plan", "streams"]
+__all__ = ["Plan", "Wish", "config_digest", "make_plan", "read_ages", "stale"]
 
 
 class Wish(Protocol):
@@ -91,7 +91,7 @@ def make_plan(
     passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
         missing = _missing(conn, segments, now)
-        read_at = {**state.completed(conn), **sight.consent_read(conn)}
+        read_at = read_ages(conn)
     ready = [segment for segment in segments if segment.key not in missing]
     scene = _Scene(now, {its.key: its for its in segments}, read_at, shop.oldest_order if shop else None, passes)
     sites = [_Site(each, audiences.names(each, _pushed(segments, each))) for each in destinations]
@@ -152,6 +152,19 @@ def _pushed(segments: Sequence[Wish], destination: Destination) -> list[tuple[st
 def streams(segment: Wish) -> set[str]:
     """What a segment is made of; who a person is and what they agreed to are always part of it."""
     return {*segment.sources, "customers"}
+
+
+def read_ages(conn: Connection) -> dict[str, int | None]:
+    """When streams were last read to their end, and when consent was last seen if it is withheld since."""
+    return {**state.completed(conn), **sight.consent_read(conn)}
+
+
+def stale(
+    segment: Wish, destination: Destination, read_at: Mapping[str, int | None], now: int
+) -> tuple[tuple[str, int | None], ...]:
+    """What of an audience is founded on too old a read."""
+    consent_counts = sight.CONSENT in read_at and destination.limits.consent
+    return guards.stale([*streams(segment), *([sight.CONSENT] if consent_counts else [])], read_at, now)
 
 
 def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
@@ -312,7 +325,6 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
     waterfall = site.waterfalls[place.segment]
     wish = scene.wishes[place.segment]
     kept = place.kept
-    consent_counts = sight.CONSENT in scene.read_at and site.destination.limits.consent
     return Facts(
         destination=place.destination,
         segment=place.segment,
@@ -328,7 +340,7 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
         changeable=wish.turnover == "expected",
         flows=site.flows.get(place.segment, ()),
         rule_changed=kept is not None and kept.rule_hash not in (None, wish.rule_hash),
-        stale=guards.stale([*streams(wish), *([sight.CONSENT] if consent_counts else [])], scene.read_at, scene.now),
+        stale=stale(wish, site.destination, scene.read_at, scene.now),
         oldest_order=scene.oldest_order if "orders" in wish.sources else None,
         unclaimed=place.unclaimed,
     )

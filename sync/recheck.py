@@ -10,7 +10,7 @@ from connector.errors import BadReply, PlatformError, Unavailable
 from sync import guards, identities
 from sync.errors import Held
 from sync.guards import Facts, Guard
-from sync.plan import Wish, streams
+from sync.plan import Wish, read_ages, stale
 from sync.plan_value import AudiencePlan, Plan
 from sync.store import state
 from sync.store.engine import Connection, Store
@@ -33,7 +33,7 @@ def recheck(
     """
     with store.read() as conn:
         _refuse(conn, plan, now)
-        read_at = state.completed(conn)
+        read_at = read_ages(conn)
     failed: dict[str, PlatformError] = {}
     for destination in destinations:
         if destination.name not in silent and destination.name not in dict(plan.unreachable):
@@ -43,10 +43,12 @@ def recheck(
                 failed[destination.name] = error
     passes = guards.parse_force(accept)
     wishes = {its.key: its for its in segments}
+    sites = {its.name: its for its in destinations}
     audiences, holding = [], []
     for its in plan.audiences:
         wish = wishes.get(its.segment)
-        guard = _stale(its, guards.stale(streams(wish), read_at, now), now) if wish and not its.held else None
+        site = sites.get(its.destination)
+        guard = _stale(its, stale(wish, site, read_at, now), now) if wish and site and not its.held else None
         if guard and not _passed(plan, guard) and not guards.is_passed(guard, passes):
             holding.append(guard)
             its = replace(its, held=True)
