@@ -6,7 +6,7 @@ A run may die anywhere. What was sent and not heard of is sent again: every push
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -142,7 +142,7 @@ def apply(
             sender.send()
     else:
         _note(store, plan)
-    _close(store, plan, reports, now)
+    _close(store, plan, reports, sites, now)
     for destination in destinations:
         reports[destination.name].calls += destination.calls
     return ApplyReport(plan.id, tuple(reports[each.name] for each in destinations))
@@ -221,13 +221,16 @@ def _kept(its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows
     )
 
 
-def _close(store: Store, plan: Plan, reports: Mapping[str, DestinationReport], now: int) -> None:
+def _close(
+    store: Store, plan: Plan, reports: Mapping[str, DestinationReport], reached: Collection[str], now: int
+) -> None:
     """Note first fills that are complete and audiences that are empty; count what is left."""
     with store.begin() as conn:
         for name, report in reports.items():
             report.unfinished = queue.unsettled(conn, plan.id, name)
-            mine = [its for its in plan.audiences if its.destination == name and not its.held]
-            audience_rows.filled(conn, name, [its.segment for its in mine if not its.closing], now)
+            mine = [its for its in plan.audiences if its.destination == name and not its.held and name in reached]
+            begun = [its.segment for its in mine if (its.ops or its.before) and not its.closing]
+            audience_rows.filled(conn, name, begun, now)
             audience_rows.forget_replaced(conn, name)
         for name, _ in plan.unreachable:
             if name in reports:

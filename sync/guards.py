@@ -48,7 +48,8 @@ class Facts:
     """What the guards know of one audience.
 
     `before` and `size` are its members of ours now and after; `left` are the removals that no loss of consent,
-    deletion, merge or address explains. `filled`: a first fill has been completed. `stale` are (stream, last completed
+    deletion, merge or address explains; `waiting` of those to add were let through before, and have not arrived yet.
+    `filled`: the plan of the first fill is through. `stale` are (stream, last completed
     read) of the streams that are too old or were never read; `oldest_order` is where a truncated history begins, if the
     segment reads it; `unclaimed` says what of our name stands at the destination without being in the ledger.
     """
@@ -62,6 +63,7 @@ class Facts:
     add: int = 0
     remove: int = 0
     left: int = 0
+    waiting: int = 0
     adopted: bool = False
     filled: bool = False
     changeable: bool = False
@@ -101,9 +103,10 @@ def _sizes(facts: Facts) -> Iterable[tuple[str, str]]:
         yield MASS_REMOVE, f"{facts.left:,} of {facts.before:,} members ({share}) would leave"
     first = not facts.filled and not facts.adopted
     much = SURGE if facts.changeable else SHARE
-    if facts.add > much * max(facts.before, SMALLEST) and facts.add >= SMALLEST and not first:
-        share = f" ({_share(facts.add, facts.before, much)})" if facts.before else ""
-        yield MASS_ADD, f"{people(facts.add)} would join {facts.before:,} members{share}"
+    new, there = facts.add - facts.waiting, facts.before + facts.waiting
+    if new > much * max(there, SMALLEST) and new >= SMALLEST and not first:
+        share = f" ({_share(new, there, much)})" if there else ""
+        yield MASS_ADD, f"{people(new)} would join {there:,} members{share}"
     if facts.left > 0 and facts.matched == 0 and not facts.changeable:
         yield EMPTIED, f"nobody is in the segment any more, {people(facts.before)} would leave"
 

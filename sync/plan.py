@@ -335,6 +335,7 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
         add=counts.add,
         remove=counts.remove,
         left=counts.left,
+        waiting=counts.waiting,
         adopted=place.adopted,
         filled=kept is not None and kept.filled_at is not None,
         changeable=wish.turnover == "expected",

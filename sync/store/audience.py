@@ -119,17 +119,16 @@ def forget_replaced(conn: Connection, destination: str) -> None:
 
 
 def filled(conn: Connection, destination: str, segments: list[str], now: int) -> None:
-    """Note the end of the first fill for those of `segments` that have nothing left to add.
+    """Note the end of the first fill for those of `segments` that have begun it, now that its plan is through.
 
-    One that was taken over is filled once somebody has joined: a first push of nobody uses up no guard.
+    What is left of it is known by its ops. One that was taken over is filled once somebody has joined: a first push of
+    nobody uses up no guard.
     """
     if not segments:
         return
     conn.exec_driver_sql(
         "UPDATE audience SET filled_at = ? WHERE destination = ? AND segment = ? AND filled_at IS NULL "
-        "AND remote_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.destination = audience.destination "
-        "AND o.segment = audience.segment AND o.action = 'add' AND o.state IN ('pending', 'sent', 'retry')) "
-        "AND (NOT adopted OR EXISTS (SELECT 1 FROM ledger l WHERE l.destination = audience.destination "
-        "AND l.segment = audience.segment))",
+        "AND remote_id IS NOT NULL AND (NOT adopted OR EXISTS (SELECT 1 FROM ledger l "
+        "WHERE l.destination = audience.destination AND l.segment = audience.segment))",
         [(now, destination, segment) for segment in segments],
     )

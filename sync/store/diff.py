@@ -24,7 +24,8 @@ _MOVED = "(l.remote_id IS NOT NULL AND l.remote_id IS NOT p.remote_id AND :by_em
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Ops of one audience. `digest` stands for the very people."""
+    """Ops of one audience. `waiting` of those who entered are on their way already, by an earlier plan; `digest`
+    stands for the very people."""
 
     before: int = 0
     entered: int = 0
@@ -32,6 +33,7 @@ class Counts:
     lost: int = 0
     moved: int = 0
     doubt: int = 0
+    waiting: int = 0
     digest: tuple[Any, ...] = ()
 
     @property
@@ -181,4 +183,18 @@ def counts(conn: Connection) -> dict[tuple[str, str], Counts]:
         digests.setdefault(audience, []).append((action, hashed(people)))
         for why, number in zip(whys, numbers, strict=True):
             sums[why] += int(number) if why != "moved" or action == "add" else 0
-    return {audience: Counts(digest=tuple(digests[audience]), **sums) for audience, sums in grouped.items()}
+    waiting = _waiting(conn)
+    return {
+        audience: Counts(digest=tuple(digests[audience]), waiting=waiting.get(audience, 0), **sums)
+        for audience, sums in grouped.items()
+    }
+
+
+def _waiting(conn: Connection) -> dict[tuple[str, str], int]:
+    rows = conn.exec_driver_sql(
+        "SELECT o.destination, o.segment, count(DISTINCT o.customer_id) FROM outbox o JOIN temp.diff d "
+        "ON d.destination = o.destination AND d.segment = o.segment AND d.action = o.action "
+        "AND d.customer_id = o.customer_id WHERE o.state IN ('pending', 'sent', 'retry') AND o.action = 'add' "
+        "AND d.why = 'entered' GROUP BY 1, 2"
+    )
+    return {(row[0], row[1]): int(row[2]) for row in rows}

@@ -9,6 +9,7 @@ import pytest
 from fake_destination import FakeLists
 from plan_rig import PlanRig, Wish
 
+from connector.errors import Unavailable
 from sync.plan import Plan
 
 VIP = Wish("vip", "VIPs")
@@ -80,3 +81,61 @@ def test_the_first_push_into_an_adopted_list_is_no_first_fill(rig: PlanRig) -> N
     assert held(rig.plan(adopt=True)) == []
     rig.segment(VIP, range(1, 11))
     assert held(rig.plan(adopt=True)) == ["mass-add"]
+
+
+def test_one_who_sticks_does_not_keep_the_first_fill_open(rig: PlanRig) -> None:
+    """The others are in; what comes later is told from what is still on its way."""
+    lists = FakeLists()
+    lists.later = {1}
+    rig.destinations = [lists]
+    rig.people(range(1, 321))
+    rig.segment(VIP, range(1, 21))
+    assert rig.sync().unfinished == 1
+    rig.segment(VIP, range(1, 321))
+    plan = rig.plan()
+    assert held(plan) == ["mass-add"]
+    assert "300 people would join 20 members" in plan.guards[0].text
+
+
+def test_an_interrupted_first_fill_goes_on(rig: PlanRig) -> None:
+    """The platform went away after the first few: the rest was let through, the next run brings it."""
+
+    class Leaving(FakeLists):
+        def push(self, batch):  # type: ignore[no-untyped-def]
+            receipts = super().push(batch)
+            self.failing = Unavailable("mail", "add", "no answer")
+            return receipts
+
+    lists = Leaving()
+    rig.destinations = [lists]
+    rig.people(range(1, 51))
+    rig.segment(VIP, range(1, 41))
+    assert rig.sync().unfinished == 37
+    lists.failing = None
+    rig.segment(VIP, range(1, 51))
+    plan = rig.plan()
+    assert (held(plan), plan.audiences[0].add) == ([], 47)
+
+
+def test_a_first_fill_that_never_began_is_still_to_come(rig: PlanRig) -> None:
+    """The destination did not answer: nothing was queued, and the next plan may bring everybody."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people(range(1, 41))
+    rig.segment(VIP, range(1, 41))
+    lists.key_error = Unavailable("mail", "account", "no answer")
+    assert rig.sync().exit_code == 4
+    lists.key_error = None
+    assert held(rig.plan()) == []
+
+
+def test_a_first_fill_is_over_when_its_run_died_after_the_last_receipt(rig: PlanRig) -> None:
+    """The next run has nothing to write, and notes that."""
+    rig.destinations = [FakeLists(size=50)]
+    rig.people(range(1, 41))
+    rig.segment(VIP, range(1, 21))
+    rig.sync()
+    rig.sql("UPDATE audience SET filled_at = NULL")
+    rig.sync()
+    rig.segment(VIP, range(1, 41))
+    assert held(rig.plan()) == ["mass-add"]
