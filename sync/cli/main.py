@@ -42,6 +42,7 @@ class MembersFormat(StrEnum):
 
 
 Config = Annotated[Path | None, typer.Option("--config", help="regulars.toml to use (or set REGULARS_CONFIG).")]
+Key = Annotated[str, typer.Argument(help="The segment's key.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Answer as of this instant (ISO 8601); writes nothing.")]
 Force = Annotated[
@@ -193,16 +194,21 @@ def segments_list(config: Config = None, as_json: Json = False, as_of: AsOf = No
 
 
 @segments_app.command(name="show")
-def segments_show(key: str, config: Config = None, as_json: Json = False) -> None:
-    """A segment's condition, its meaning in words, its SQL, what it reads, its size."""
+def segments_show(
+    key: Key,
+    config: Config = None,
+    with_sql: Annotated[bool, typer.Option("--sql", help="Show the SQL too, with its parameters.")] = False,
+    as_json: Json = False,
+) -> None:
+    """A segment in words: its condition, what it reads, its size."""
     from sync.cli.segments import run_show
 
-    run_show(key=key, config=config, as_json=as_json)
+    run_show(key=key, config=config, as_json=as_json, with_sql=with_sql)
 
 
 @segments_app.command(name="members")
 def segments_members(
-    key: str,
+    key: Key,
     config: Config = None,
     format_: Annotated[MembersFormat, typer.Option("--format")] = MembersFormat.TEXT,
     as_json: Json = False,
@@ -223,7 +229,7 @@ def segments_check(config: Config = None, as_json: Json = False) -> None:
 
 
 @segments_app.command(name="retire")
-def segments_retire(key: str, config: Config = None) -> None:
+def segments_retire(key: Key, config: Config = None) -> None:
     """Plan the removals of a segment that is no longer configured."""
     from sync.cli.segments import run_retire
 

@@ -52,9 +52,15 @@ def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: frozenset[int] = frozenset()) -> str:
-    """Rows under their head, in columns; `right` aligns those columns to the right."""
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Any]], right: frozenset[int] = frozenset(), *, fit: bool = False
+) -> str:
+    """Rows under their head, in columns; `right` aligns those columns to the right, `fit` cuts the last one."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
+    if fit:
+        others = sum(max(len(row[i]) for row in cells) + 2 for i in range(len(head) - 1))
+        for row in cells:
+            row[-1] = cut(row[-1], max(20, width() - others))
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = []
     for row in cells:
@@ -62,6 +68,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: frozenset[i
         lines.append("  ".join(parts).rstrip())
     lines.insert(1, "  ".join("─" * width for width in widths))
     return "\n".join(lines)
+
+
+def cut(text: str, cells: int) -> str:
+    """As much of the text as fits, with a mark where it was cut."""
+    return text if len(text) <= cells else text[: cells - 1].rstrip(" ,;") + "…"
 
 
 def _cell(value: Any) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from sync.cli.output import note, show, show_json
+from mappings.vocabulary import load_vocabulary
+from sync.cli.output import note, show, show_json, wrapped
 from sync.cli.segments import find, people_of
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
+from sync.clock import iso, local
 from sync.errors import UsageError
 from sync.export import Format, export_customers
 from sync.segments.explain import Clause, Explanation, explain
 from sync.segments.moved import Move
+from sync.store import reports
+from sync.store.reports import Event
 
 _SIGNS = {True: "✓", False: "✗", None: "?"}
 
@@ -69,84 +73,122 @@ def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as
             )
             for segment in chosen
         ]
-        moved = _history(view, person, key) if instant is None else {}
+        events = reports.moves(view.connection, person, key) if instant is None else []
+        name = reports.person_name(view.connection, person)
+        page = _Page(view)
+    moved = {its.key: [event for event in events if event.segment == its.key] for its in found}
     if as_json:
-        show_json([{**asdict(its), "customer_id": str(person), "history": moved.get(its.key, [])} for its in found])
+        show_json([{**asdict(its), "customer_id": str(person), "history": _machine(moved[its.key])} for its in found])
         return
+    show(f"{name}, customer {person}" if name else f"customer {person}")
     for its in found:
         if key is not None or its.member:
-            _print(its, moved.get(its.key, []))
+            page.show(its, moved[its.key])
     if key is None:
         others = [its.key for its in found if not its.member and its.missing is None]
-        show(f"\nNot in: {', '.join(others) or 'none other'}. Ask about one: regulars why {who} KEY")
+        show()
+        show(wrapped(", ".join(others) or "none other", "Not in: "))
+        show(f"Ask about one: regulars why {person} KEY")
 
 
 def _person(view: View, who: str) -> int:
     """The live customer with this id or address; a merged id leads to its survivor."""
-    sql = "SELECT id, merged_into FROM customers WHERE {} ORDER BY created_at, id"
     if "@" in who:
-        rows = view.connection.exec_driver_sql(
-            sql.format("email_key = ? AND gone_at IS NULL"), (who.strip().lower(),)
-        ).all()
+        rows = reports.customers_by_address(view.connection, who)
     elif who.isdigit():
-        rows = view.connection.exec_driver_sql(sql.format("id = ?"), (int(who),)).all()
+        rows = reports.customers_by_id(view.connection, int(who))
     else:
         raise UsageError(f"why: {who!r} is neither a customer id nor an e-mail address")
     if not rows:
         raise UsageError("why: no customer with that id or address; ids are those of the store's admin")
     if len(rows) > 1:
-        ids = ", ".join(str(row[0]) for row in rows)
+        ids = ", ".join(str(number) for number, _ in rows)
         raise UsageError(f"why: {len(rows)} customers have that address: {ids}; ask by id")
-    if rows[0][1] is not None:
-        note(f"customer {rows[0][0]} was merged into {rows[0][1]}")
-        return int(rows[0][1])
-    return int(rows[0][0])
+    [(number, survivor)] = rows
+    if survivor is not None:
+        note(f"customer {number} was merged into {survivor}")
+        return survivor
+    return number
 
 
-def _history(view: View, person: int, key: str | None) -> dict[str, list[dict[str, Any]]]:
-    rows = view.connection.exec_driver_sql(
-        "SELECT segment, entered, at, run_id FROM membership_event "
-        "WHERE customer_id = ? AND (? IS NULL OR segment = ?) ORDER BY id",
-        (person, key, key),
-    )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for segment, entered, at, run in rows:
-        moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        found.setdefault(segment, []).append({"entered": bool(entered), "at": moment, "run": run})
-    return found
+def _machine(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [{"entered": event.entered, "at": iso(event.at), "run": event.run_id} for event in events]
 
 
-def _print(its: Explanation, history: list[dict[str, Any]]) -> None:
-    if its.missing is not None:
-        show(f"{its.key} cannot be answered: {its.missing}")
-        return
-    show(f"\n{its.customer_id} is {'in' if its.member else 'not in'} {its.key} ({its.name})")
-    if its.clause is not None:
-        _print_clause(its.clause, 1)
-    for event in history[-3:]:
-        why = f": {_causes(its.moved)}" if its.moved is not None and event is history[-1] else ""
-        show(f"  {'entered' if event['entered'] else 'left'} {event['at']} in run {event['run']}{why}")
-    if its.turns is not None:
-        turned = (text if " becomes " in text else f"{text} turns" for text in its.turns.because)
-        when = f" ({'; '.join(turned)})" if its.turns.because else ""
-        show(f"  with time alone: {'enters' if its.turns.enters else 'leaves'} on {its.turns.day}{when}")
-    if its.needs:
-        show(f"  {'leaves' if its.member else 'enters'} when {', and '.join(its.needs)}")
+class _Page:
+    """One person's explanations in lines that fit, times in the store's zone."""
+
+    def __init__(self, view: View) -> None:
+        self._zone = view.settings.zone
+        self._currency = view.settings.currency
+        self._attributes = load_vocabulary().attributes
+        self._figures = load_vocabulary().figures
+
+    def show(self, its: Explanation, history: Sequence[Event]) -> None:
+        if its.missing is not None:
+            show(f"{its.key} cannot be answered: {its.missing}")
+            return
+        show(f"\n{its.customer_id} is {'in' if its.member else 'not in'} {its.key} ({its.name})")
+        if its.clause is not None:
+            self._clause(its.clause, 1)
+        for event in history[-3:]:
+            why = f": {_causes(its.moved)}" if its.moved is not None and event is history[-1] else ""
+            verb = "entered" if event.entered else "left"
+            show(wrapped(f"{verb} {local(event.at, self._zone)} in run {event.run_id}{why}", "  "))
+        if its.turns is not None:
+            turned = (text if " becomes " in text else f"{text} turns" for text in its.turns.because)
+            when = f" ({'; '.join(turned)})" if its.turns.because else ""
+            show(
+                wrapped(f"with time alone: {'enters' if its.turns.enters else 'leaves'} on {its.turns.day}{when}", "  ")
+            )
+        if its.needs:
+            show(wrapped(f"{'leaves' if its.member else 'enters'} when {', and '.join(its.needs)}", "  "))
+
+    def _clause(self, clause: Clause, depth: int) -> None:
+        margin = "  " * depth
+        show(
+            wrapped(
+                clause.kind.upper() if clause.kind in ("and", "or", "not") else clause.text,
+                f"{margin}{_SIGNS[clause.truth]} ",
+            )
+        )
+        own = [name for name in clause.values if name in clause.text]
+        told = [name for name, value in clause.values.items() if value is not None or name in own]
+        if told:
+            values = ", ".join(f"{name} = {self._value(name, clause.values[name])}" for name in told)
+            show(wrapped(values, f"{margin}    "))
+        for sentence in clause.measured:
+            show(wrapped(sentence, f"{margin}    = "))
+        for row in clause.evidence:
+            parts = (f"{name} {self._detail(name, value)}" for name, value in row.items() if value is not None)
+            show(wrapped(", ".join(parts), f"{margin}    · "))
+        for part in clause.parts:
+            self._clause(part, depth + 1)
+
+    def _value(self, name: str, value: str | None) -> str:
+        """As people write it: money with its currency, days to the tenth, instants to the minute."""
+        if value is None:
+            return "unknown"
+        one = self._figures.get(name[7:-2]) if name.startswith("store(") else self._attributes.get(name)
+        if one is None:
+            return value
+        if one.money:
+            return f"{value} {self._currency}"
+        if one.kind == "date":
+            return _minute(value)
+        return f"{float(value):.1f}" if one.kind == "float" and "days" in name else value
+
+    def _detail(self, name: str, value: str) -> str:
+        if name == "date":
+            return _minute(value)
+        return f"{value} {self._currency}" if name == "amount" else value
+
+
+def _minute(instant: str) -> str:
+    return datetime.fromisoformat(instant).strftime("%Y-%m-%d %H:%M")
 
 
 def _causes(moved: Move) -> str:
     """At most three; the JSON has all."""
     texts = [cause.text for cause in moved.causes]
     return "; ".join(texts[:3]) + (f"; and {len(texts) - 3} more" if len(texts) > 3 else "")
-
-
-def _print_clause(clause: Clause, depth: int) -> None:
-    values = ", ".join(f"{name} = {value if value is not None else 'unknown'}" for name, value in clause.values.items())
-    text = clause.kind.upper() if clause.parts else clause.text
-    show(f"{'  ' * depth}{_SIGNS[clause.truth]} {text}" + (f"      [{values}]" if values else ""))
-    for sentence in clause.measured:
-        show(f"{'  ' * depth}    = {sentence}")
-    for row in clause.evidence:
-        show(f"{'  ' * depth}    · " + ", ".join(f"{name} {value}" for name, value in row.items() if value is not None))
-    for part in clause.parts:
-        _print_clause(part, depth + 1)

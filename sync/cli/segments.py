@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from sync.audiences import retire
-from sync.cli.output import note, show, show_json, table
+from sync.cli.output import counted, note, show, show_json, table, wrapped
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.config import load_project
 from sync.errors import RegularsError, UsageError
@@ -17,7 +18,11 @@ from sync.segments.catalogue import Segment, load, warnings
 from sync.segments.evaluate import members, members_at, missing_sources
 from sync.segments.fixtures import check
 from sync.segments.problems import nearest
+from sync.segments.show import Shown
 from sync.segments.show import show as shown
+from sync.store import reports
+
+NOT_COUNTED = "not counted yet; run `regulars derive`"
 
 
 def run_list(*, config: Path | None, as_json: bool, as_of: str | None) -> None:
@@ -26,35 +31,42 @@ def run_list(*, config: Path | None, as_json: bool, as_of: str | None) -> None:
     with workspace(config, online=False) as work, offline_view(work, instant) as view:
         missing = missing_sources(work.segments, view.sources_read)
         if instant is None:
-            kept = view.connection.exec_driver_sql("SELECT key, size FROM segment_state")
-            sizes = {row[0]: row[1] for row in kept}
+            sizes = reports.sizes(view.connection)
         else:
             sizes = {its.key: len(members_as_of(work, its.key, view)) for its in work.segments}
-        known = {destination.name for destination in work.project.destinations}
-    rows: list[dict[str, Any]] = [
-        {
-            "key": its.key,
-            "name": its.name,
-            "size": None if its.key in missing else sizes.get(its.key),
-            "push": sorted(known if its.push is None else known & set(its.push)),
-            "pack": its.pack,
-            "sentence": its.sentence,
-            "missing": missing.get(its.key),
-        }
-        for its in work.segments
-    ]
+        rows: list[dict[str, Any]] = [
+            {
+                "key": its.key,
+                "name": its.name,
+                "size": None if its.key in missing else sizes.get(its.key),
+                "push": pushed_to(work, its),
+                "pack": its.pack,
+                "sentence": its.sentence,
+                "missing": missing.get(its.key),
+            }
+            for its in work.segments
+        ]
     if as_json:
         show_json(rows)
         return
     head = ("segment", "people", "pushed to", "who they are")
-    text = [(row["key"], row["size"], ", ".join(row["push"]), row["sentence"] or row["name"]) for row in rows]
-    show(table(head, text, frozenset({1})))
+    text = [(row["key"], _people(row), ", ".join(row["push"]), row["sentence"] or row["name"]) for row in rows]
+    show(table(head, text, frozenset({1}), fit=True))
     for key, reason in missing.items():
         note(f"{key} cannot be answered: {reason}")
+    if uncounted := [row["key"] for row in rows if row["size"] is None and row["missing"] is None]:
+        more = f", for example {uncounted[0]}" if len(uncounted) > 1 else f" ({uncounted[0]})"
+        note(f"{counted(len(uncounted), 'segment')}{more}: {NOT_COUNTED}")
 
 
-def run_show(*, key: str, config: Path | None, as_json: bool) -> None:
-    """One definition: condition, words, SQL, metrics read, size."""
+def _people(row: dict[str, Any]) -> int | str:
+    if row["size"] is not None:
+        return int(row["size"])
+    return "n/a" if row["missing"] else "not yet"
+
+
+def run_show(*, key: str, config: Path | None, as_json: bool, with_sql: bool) -> None:
+    """One definition: condition, words, metrics read, size, what to do with it; its SQL where it is asked for."""
     with workspace(config, online=False) as work, offline_view(work, None) as view:
         segment = find(work, key)
         found = shown(
@@ -65,40 +77,66 @@ def run_show(*, key: str, config: Path | None, as_json: bool) -> None:
             settings=view.settings,
             sources_read=view.sources_read,
         )
+        push = pushed_to(work, segment)
     if as_json:
         show_json(
             {
                 "key": segment.key,
                 "name": segment.name,
+                "sentence": segment.sentence,
                 "where": found.condition,
                 "meaning": found.meaning,
+                "stages": found.stages,
                 "sql": found.sql,
                 "params": found.params,
                 "reads": found.reads,
                 "size": found.size,
                 "missing": found.missing,
+                "push": push,
+                "pack": segment.pack,
+                "goal": segment.goal,
                 "place": f"{segment.file}:{segment.line}",
             }
         )
-        return
-    show(f"{segment.key}: {segment.name}" + (f"\n{segment.sentence}" if segment.sentence else ""))
-    for title, text in (
-        ("people", f"{found.size:,}" if found.size is not None else f"cannot be answered: {found.missing}"),
-        ("condition", found.condition),
-        ("in words", found.meaning),
-        ("reads", ", ".join((*found.reads, *found.functions, *found.figures))),
-        ("defined in", f"{segment.file}:{segment.line}"),
-        ("goal", segment.goal),
-        ("do", segment.action),
-        ("leave out", segment.exclusions),
-        ("success", segment.metric),
-        ("subject line", segment.subject),
-        ("first words", segment.text),
-        ("SQL", found.sql),
-    ):
-        if text:
-            indented = "\n".join(f"    {line}" for line in text.splitlines())
-            show(f"\n{title}\n{indented}")
+    else:
+        _print_shown(found, push, with_sql=with_sql)
+
+
+def _print_shown(found: Shown, push: list[str], *, with_sql: bool) -> None:
+    segment = found.segment
+    show(f"{segment.key}: {segment.name}")
+    if segment.sentence:
+        show(wrapped(segment.sentence))
+    people = f"{found.size:,}" if found.size is not None else NOT_COUNTED
+    own = f"{segment.file}:{segment.line}"
+    _paragraph("People", people if found.missing is None else f"cannot be answered: {found.missing}")
+    _paragraph("Pushed to", ", ".join(push) or "nowhere")
+    _paragraph("Condition", found.condition)
+    _paragraph("In words", found.meaning, *found.stages)
+    _paragraph("Reads", ", ".join((*found.reads, *found.functions, *found.figures)))
+    _paragraph("Defined in", f"built-in pack {segment.pack}" if segment.pack else own)
+    use = {
+        "goal": segment.goal,
+        "do": segment.action,
+        "leave out": segment.exclusions,
+        "success": segment.metric,
+        "subject line": segment.subject,
+        "first words": segment.text,
+    }
+    _paragraph("Suggested use", *(f"{name}: {' '.join(text.split())}" for name, text in use.items() if text))
+    if with_sql:
+        show("\nSQL")
+        show(textwrap.indent(found.sql, "    "))
+        for name, value in found.params.items():
+            show(f"    :{name} = {value!r}")
+
+
+def _paragraph(title: str, *texts: str) -> None:
+    """The texts under their title, each in lines that fit; nothing without a text."""
+    if any(texts):
+        show(f"\n{title}")
+        for text in texts:
+            show(wrapped(text, "    "))
 
 
 def run_members(*, key: str, config: Path | None, format_: str, as_json: bool, as_of: str | None) -> None:
@@ -129,19 +167,33 @@ def run_check(*, config: Path | None, as_json: bool) -> None:
             note(text)
         for failure in report.failures:
             show(failure)
-        show(f"{report.segments} segments compile, {report.people} test people asked")
+        own = sum(its.pack is None for its in segments)
+        fine = "is fine" if report.segments == 1 else "are fine"
+        passed = report.people - len(report.failures)
+        show(f"{counted(report.segments, 'segment')} {fine} ({own} of your own); {counted(passed, 'test case')} passed")
     if report.failures:
-        raise RegularsError(f"segments check: {len(report.failures)} test people are on the wrong side")
+        raise RegularsError(
+            f"segments check: {len(report.failures)} of {counted(report.people, 'test case')} failed; "
+            "mend the condition or the case"
+        )
 
 
 def run_retire(*, key: str, config: Path | None) -> None:
-    """Let the next plan empty the audiences of a segment that is no longer configured."""
+    """Let the next plan empty the audiences of a segment where it is no longer pushed to."""
     with workspace(config, online=False) as work:
-        if key in {its.key for its in work.segments}:
-            raise UsageError(f"segment {key} is still configured; take it out of [segments] or its file first")
-        closed = retire(work.store, key)
-    names = ", ".join(f"{its.destination} {its.name!r}" for its in closed)
-    show(f"{key}: everybody will be taken out of {names}; `regulars plan` shows it, `regulars apply` does it")
+        pushed = [name for its in work.segments if its.key == key for name in pushed_to(work, its)]
+        closed = retire(work.store, key, pushed=pushed)
+    names = " and ".join(
+        f'tag "{its.name}"' if its.destination == "tags" else f'{its.destination} list "{its.name}"' for its in closed
+    )
+    show(f"{key}: retired, nothing is written yet; everybody will leave {names}, the emptied lists stay")
+    show("next: `regulars plan` shows it, `regulars apply` or the next `regulars sync` does it")
+
+
+def pushed_to(work: Workspace, segment: Segment) -> list[str]:
+    """The enabled destinations that the segment goes to, in the order of the config."""
+    names = [its.name for its in work.project.destinations]
+    return [name for name in names if segment.push is None or name in segment.push]
 
 
 def find(work: Workspace, key: str) -> Segment:
@@ -158,7 +210,11 @@ def people_of(work: Workspace, segment: Segment, view: View, instant: int | None
     reason = missing_sources(work.segments, view.sources_read).get(segment.key)
     if reason is not None:
         raise RegularsError(f"segment {segment.key} cannot be answered: {reason}")
-    return members(view.connection, segment.key) if instant is None else members_as_of(work, segment.key, view)
+    if instant is not None:
+        return members_as_of(work, segment.key, view)
+    if segment.key not in reports.sizes(view.connection):
+        raise RegularsError(f"segment {segment.key}: {NOT_COUNTED}")
+    return members(view.connection, segment.key)
 
 
 def members_as_of(work: Workspace, key: str, view: View) -> list[int]:

@@ -18,6 +18,7 @@ from sync.segments.places import Place, places
 from sync.segments.problems import Origin, Problem, nearest
 
 PACKS = FOLDER / "segments"
+DESTINATIONS = ("tags", "klaviyo", "mailchimp")
 _KEY = re.compile(r"[a-z0-9][a-z0-9_:-]*")
 _THRESHOLD = re.compile(r"\{([a-z0-9_]+)\}")
 _TEXTS = ("name", "sentence", "goal", "action", "channel", "exclusions", "metric", "subject", "text", "unavailable")
@@ -185,6 +186,10 @@ def _push(row: Mapping[str, Any], file: str, at: Place | None, key: str, pack: s
         return None if pack is None or row.get("default", False) else ()
     if not isinstance(push, list) or not all(isinstance(one, str) for one in push):
         raise _fault(file, at, key, 'push is a list of destinations, such as ["tags", "klaviyo"]')
+    for name in push:
+        if name not in DESTINATIONS:
+            hint = nearest(name, DESTINATIONS) or f"; there are {', '.join(DESTINATIONS)}"
+            raise _fault(file, at, key, f"unknown destination '{name}' in push{hint}")
     return tuple(push)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mappings.vocabulary import load_vocabulary
+from sync.metrics.lifecycle import AT_RISK, LAPSED, LOST_DAYS, LOYAL_ORDERS, LOYAL_QUARTERS, WINBACK
 from sync.segments import tree as t
 
 _COMPARED = {
@@ -37,6 +40,35 @@ _EVENTS = {
     "email.unsubscribed": "an e-mail was answered by unsubscribing",
     "events": "an event was recorded",
 }
+_EXPECTED = "the days expected between two orders"
+_STAGES = {
+    "aware": "no order, and no cart in the last 30 days",
+    "consideration": "no order, but a cart in the last 30 days",
+    "new": f"one order, no longer ago than {AT_RISK} times {_EXPECTED}",
+    "active": f"two orders or more, the last no longer ago than {AT_RISK} times {_EXPECTED}, and not loyal",
+    "loyal": f"{LOYAL_ORDERS} orders or more in at least {LOYAL_QUARTERS} quarters, the last no longer ago than "
+    f"{AT_RISK} times {_EXPECTED}",
+    "at-risk": f"no order for more than {AT_RISK} and up to {WINBACK} times {_EXPECTED}",
+    "winback": f"no order for more than {WINBACK} and up to {LAPSED} times {_EXPECTED}",
+    "lapsed": f"no order for more than {LAPSED} times {_EXPECTED}, but for less than {LOST_DAYS} days",
+    "lost": f"no order for more than {LAPSED} times {_EXPECTED}, and for {LOST_DAYS} days or more",
+}
+
+
+def stages(node: t.Condition) -> Iterator[str]:
+    """The limits of each stage that the condition names: `lifecycle_stage` alone tells an owner little."""
+    named = [found for each in t.walk(node) for found in _stages_of(each)]
+    yield from (f"{name}: {_STAGES[name]}" for name in dict.fromkeys(named) if name in _STAGES)
+
+
+def _stages_of(node: t.Node) -> list[str]:
+    match node:
+        case t.Compare(_, t.Attribute("lifecycle_stage"), t.Text(name)):
+            return [name]
+        case t.In(t.Attribute("lifecycle_stage"), options):
+            return [option.value for option in options if isinstance(option, t.Text)]
+        case _:
+            return []
 
 
 def words(node: t.Condition) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_segments_list_and_members_agree(shop: TestShop) -> None:
     """Sizes are numbers of members, in every form; unanswerable ones have none and say why on stderr."""
     rows = {its["key"]: its for its in answer(shop, "segments", "list", "--json").json()}
     loyal = rows["loyal"]
-    assert loyal["push"] == ["klaviyo", "tags"]
+    assert loyal["push"] == ["tags", "klaviyo"]
     listed = answer(shop, "segments", "members", "loyal", "--json").json()
     assert len(listed) == loyal["size"] > 0
     assert set(listed) <= {str(number) for number in shop.world.customers}
@@ -172,6 +173,8 @@ def test_segments_list_and_members_agree(shop: TestShop) -> None:
     assert table == [["customer_id"], *([number] for number in listed)]
     assert rows["payment-failed"]["size"] is None
     text = shop.call("segments", "list")
+    assert max(map(len, text.out.splitlines())) <= 100
+    assert re.search(r"^payment-failed +n/a ", text.out, re.MULTILINE)
     assert "payment-failed cannot be answered" in text.err
     refused = shop.call("segments", "members", "payment-failed")
     assert (refused.code, refused.out) == (1, "")
@@ -181,16 +184,50 @@ def test_segments_list_and_members_agree(shop: TestShop) -> None:
 def test_segments_show_and_check(shop: TestShop) -> None:
     """Condition, words, SQL and size; every segment compiles and holds its test people."""
     shown = answer(shop, "segments", "show", "loyal", "--json").json()
-    assert {"key", "name", "where", "meaning", "sql", "params", "reads", "size", "missing", "place"} == shown.keys()
+    known = {"key", "name", "where", "meaning", "sql", "params", "reads", "size", "missing", "place"}
+    assert known | {"sentence", "pack", "goal", "push", "stages"} == shown.keys()
     assert "SELECT" in shown["sql"]
     text = answer(shop, "segments", "show", "loyal").out
     assert shown["where"] in text
+    assert "    loyal: 3 orders or more in at least 2 quarters, the last no longer ago than 1.5 times" in text
+    assert "    built-in pack lifecycle\n" in text
+    assert "SELECT" not in text
+    assert "    :param_1 = 'loyal'" in answer(shop, "segments", "show", "loyal", "--sql").out
+    assert max(map(len, text.splitlines())) <= 100
     checked = answer(shop, "segments", "check", "--json").json()
     assert checked["failures"] == []
     assert checked["segments"] == len(answer(shop, "segments", "list", "--json").json())
+    said = answer(shop, "segments", "check").out
+    assert said == f"{checked['segments']} segments are fine (0 of your own); {checked['people']} test cases passed\n"
     unknown = shop.call("segments", "show", "loyl")
     assert (unknown.code, unknown.out) == (2, "")
     assert unknown.err == "no segment 'loyl'; did you mean 'loyal'? `regulars segments list` shows all\n"
+
+
+def test_what_was_never_counted_is_not_nobody(changeable: TestShop) -> None:
+    """A segment that came after the last derivation has no size, and says what gives it one."""
+    (changeable.folder / "segments.toml").write_text('[segment.big]\nwhere = "number_of_orders >= 2"\n')
+    hint = "not counted yet; run `regulars derive`"
+    listed = changeable.call("segments", "list")
+    assert re.search(r"^big +not yet ", listed.out, re.MULTILINE)
+    assert listed.err.splitlines()[-1] == f"1 segment (big): {hint}"
+    rows = {its["key"]: its["size"] for its in answer(changeable, "segments", "list", "--json").json()}
+    assert rows["big"] is None
+    assert f"People\n    {hint}\n" in answer(changeable, "segments", "show", "big").out
+    refused = changeable.call("segments", "members", "big")
+    assert (refused.code, refused.out, refused.err) == (1, "", f"segment big: {hint}\n")
+    answer(changeable, "derive")
+    assert len(answer(changeable, "segments", "members", "big").out.split()) > 0
+
+
+def test_a_destination_that_does_not_exist_is_refused(changeable: TestShop) -> None:
+    """By the check as by everything that compiles; the nearest name is offered."""
+    own = '[segment.big]\nwhere = "number_of_orders >= 2"\npush = ["tags", "klavyo"]\n'
+    (changeable.folder / "segments.toml").write_text(own)
+    ran = changeable.call("segments", "check")
+    assert (ran.code, ran.out) == (1, "")
+    fault = "unknown destination 'klavyo' in push; did you mean 'klaviyo'?"
+    assert ran.err == f'segments.toml:3 segment "big": {fault}\n'
 
 
 def test_export_in_both_formats(shop: TestShop, tmp_path: Path) -> None:
@@ -229,6 +266,8 @@ def test_why_by_id_and_by_address(shop: TestShop) -> None:
     everything = answer(shop, "why", str(person)).out
     assert f"{person} is in loyal (Loyal customers)" in everything
     assert "Not in: " in everything
+    assert everything.splitlines()[0].endswith(f"customer {person}")
+    assert max(map(len, everything.splitlines())) <= 100
     check_private(everything, shop)
     past = shop.call("why", str(person), "loyal", "--as-of", EARLIER, "--json")
     assert past.code == 0
@@ -283,6 +322,7 @@ def test_retiring_a_segment_empties_its_audiences(changeable: TestShop) -> None:
     assert any("seg-big" in tags for tags in changeable.our_tags().values())
     configured = changeable.call("segments", "retire", "big")
     assert (configured.code, configured.out) == (2, "")
+    assert "segment 'big' is still configured" in configured.err
     own.write_text("")
     answer(changeable, "derive")
     text = answer(changeable, "plan").out
@@ -290,7 +330,7 @@ def test_retiring_a_segment_empties_its_audiences(changeable: TestShop) -> None:
     answer(changeable, "apply")
     assert any("seg-big" in tags for tags in changeable.our_tags().values())
     retired = answer(changeable, "segments", "retire", "big")
-    assert "big: everybody will be taken out of" in retired.out
+    assert 'everybody will leave klaviyo list "Regulars: Big" and tag "seg-big"' in retired.out
     answer(changeable, "apply")
     assert not any("seg-big" in tags for tags in changeable.our_tags().values())
     assert changeable.lists()["Regulars: Big"] == set()
