@@ -64,12 +64,13 @@ def prepare(conn: Connection, destination: Destination) -> None:
     drop(conn)
     conn.exec_driver_sql(
         "CREATE TEMP TABLE reach (customer_id INTEGER PRIMARY KEY, reason TEXT, refused INTEGER NOT NULL, "
-        "remote_id TEXT)"
+        "remote_id TEXT, email_key TEXT)"
     )
     conn.exec_driver_sql("CREATE TEMP TABLE shared (customer_id INTEGER PRIMARY KEY, email_key TEXT, place INTEGER)")
     conn.exec_driver_sql("CREATE TEMP TABLE doubled (customer_id INTEGER PRIMARY KEY)")
     conn.exec_driver_sql(
-        f"INSERT INTO temp.reach SELECT c.id, {reason_sql(destination.limits)}, 0, i.remote_id FROM customers c "
+        f"INSERT INTO temp.reach SELECT c.id, {reason_sql(destination.limits)}, 0, i.remote_id, "
+        f"{'c.email_key' if destination.limits.by_email else 'NULL'} FROM customers c "
         f"LEFT JOIN identity i ON i.destination = :destination AND i.email_key = c.email_key WHERE {LIVE}",
         {"destination": destination.name},
     )
@@ -105,9 +106,17 @@ def double(conn: Connection, segment: str) -> None:
     )
 
 
+def moved_sql(profile: str, address: str) -> str:
+    """Whether l (ledger) speaks of another profile, or another address, than these, which the person now has."""
+    return (
+        f"CASE WHEN l.remote_id IS NOT NULL THEN l.remote_id IS NOT {profile} "
+        f"ELSE l.email_key IS NOT NULL AND l.email_key IS NOT {address} END"
+    )
+
+
 STANDING: Final = f"""
 SELECT m.customer_id AS customer_id, d.customer_id IS NOT NULL AS doubled, p.remote_id AS known,
-       l.customer_id IS NOT NULL AS owned, l.remote_id AS held,
+       l.customer_id IS NOT NULL AS owned, {moved_sql("p.remote_id", "p.email_key")} AS moved,
        CASE WHEN d.customer_id IS NOT NULL THEN '{NO_EMAIL}'
             WHEN p.reason IS NOT NULL THEN p.reason
             WHEN p.refused AND l.customer_id IS NULL THEN '{REFUSED}' END AS reason

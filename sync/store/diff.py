@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sync import outbox
-from sync.consent import STANDING
+from sync.consent import STANDING, moved_sql
 from sync.store.engine import Connection
 from sync.store.ledger import hashed
 
@@ -19,7 +19,7 @@ _DOUBT = ", ".join(repr(state) for state in outbox.DOUBT)
 
 _OF_AUDIENCE = "destination = :destination AND segment = :segment"
 
-_MOVED = "(l.remote_id IS NOT NULL AND l.remote_id IS NOT p.remote_id AND :by_email)"
+_MOVED = f"({moved_sql('p.remote_id', 'p.email_key')} AND :by_email)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def finish(conn: Connection) -> None:
 def compare(conn: Connection, destination: str, segment: str, *, by_email: bool, owned: str = "ledger") -> None:
     """Add one audience's ops to `temp.diff`. Needs `consent.prepare` and `consent.double`."""
     key = {"destination": destination, "segment": segment, "by_email": by_email}
-    moved = "(s.held IS NOT NULL AND s.held IS NOT s.known AND :by_email)"
+    moved = "(s.moved AND :by_email)"
     conn.exec_driver_sql(
         "INSERT INTO temp.diff SELECT :destination, :segment, 'add', s.customer_id, "
         f"CASE WHEN NOT s.owned THEN 'entered' WHEN {moved} THEN 'moved' ELSE 'doubt' END, s.known "
@@ -154,9 +154,10 @@ def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
         return
     leavers = "customer_id IN (SELECT leaver FROM temp.pairs)"
     conn.exec_driver_sql(
-        "INSERT OR REPLACE INTO ledger (destination, segment, customer_id, remote_id, run_id, at) "
-        "SELECT l.destination, l.segment, p.heir, l.remote_id, l.run_id, l.at FROM temp.pairs p JOIN ledger l "
-        "ON l.destination = :destination AND l.segment = :segment AND l.customer_id = p.leaver WHERE p.joins",
+        "INSERT OR REPLACE INTO ledger (destination, segment, customer_id, remote_id, email_key, run_id, at) "
+        "SELECT l.destination, l.segment, p.heir, l.remote_id, l.email_key, l.run_id, l.at FROM temp.pairs p "
+        "JOIN ledger l ON l.destination = :destination AND l.segment = :segment AND l.customer_id = p.leaver "
+        "WHERE p.joins",
         key,
     )
     conn.exec_driver_sql(f"DELETE FROM ledger WHERE {_OF_AUDIENCE} AND {leavers}", key)

@@ -38,21 +38,20 @@ def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None
 
     The store gives a merged customer's tags to the survivor and drops those of a deleted one, so the rows go the same
     way. A profile at an e-mail destination stays where it is: its row moves to the survivor if the survivor has none,
-    and otherwise stays behind to be removed.
+    and otherwise stays behind to be removed. One that was only known by its address is looked for under that address,
+    whatever the person's is by now.
     """
     while _follow_merges(conn, destination, by_email=by_email):
         pass
     if by_email:
         conn.exec_driver_sql(
-            "UPDATE ledger SET remote_id = (SELECT i.remote_id FROM identity i JOIN customers c ON c.email_key = "
-            "i.email_key "
-            "WHERE i.destination = ledger.destination AND c.id = ledger.customer_id) "
+            "UPDATE ledger SET remote_id = (SELECT i.remote_id FROM identity i WHERE i.destination = "
+            "ledger.destination AND i.email_key = ledger.email_key) "
             "WHERE destination = :destination AND remote_id IS NULL AND EXISTS (SELECT 1 FROM identity i "
-            "JOIN customers c ON c.email_key = i.email_key WHERE i.destination = ledger.destination "
-            "AND c.id = ledger.customer_id AND i.remote_id IS NOT NULL)",
+            "WHERE i.destination = ledger.destination AND i.email_key = ledger.email_key AND i.remote_id IS NOT NULL)",
             {"destination": destination},
         )
-    unreachable = "AND l.remote_id IS NULL AND coalesce(c.email_key, '') = ''" if by_email else ""
+    unreachable = "AND l.remote_id IS NULL AND coalesce(l.email_key, c.email_key, '') = ''" if by_email else ""
     gone = conn.exec_driver_sql(
         f"SELECT l.segment, l.customer_id {_OF} WHERE a.destination = ? AND c.gone_at IS NOT NULL {unreachable}",
         (destination,),
@@ -68,7 +67,8 @@ _OF = (
 
 def _follow_merges(conn: Connection, destination: str, *, by_email: bool) -> bool:
     rows = conn.exec_driver_sql(
-        f"SELECT l.segment, l.customer_id, c.merged_into, l.remote_id, s.customer_id, s.remote_id {_OF} "
+        f"SELECT l.segment, l.customer_id, c.merged_into, s.customer_id, coalesce(l.remote_id, l.email_key) "
+        f"IS coalesce(s.remote_id, s.email_key) {_OF} "
         "LEFT JOIN ledger s ON s.destination = l.destination AND s.segment = l.segment AND s.customer_id = "
         "c.merged_into "
         "WHERE a.destination = ? AND c.merged_into IS NOT NULL ORDER BY l.segment, l.customer_id",
@@ -76,11 +76,11 @@ def _follow_merges(conn: Connection, destination: str, *, by_email: bool) -> boo
     ).all()
     taken: set[tuple[str, int]] = set()
     moved, dropped = [], []
-    for segment, loser, survivor, remote, present, present_remote in rows:
+    for segment, loser, survivor, present, same in rows:
         if present is None and (segment, survivor) not in taken:
             taken.add((segment, survivor))
             moved.append((survivor, destination, segment, loser))
-        elif not by_email or (present is not None and remote == present_remote):
+        elif not by_email or (present is not None and same):
             dropped.append((segment, loser))
     if moved:
         conn.exec_driver_sql(
@@ -113,7 +113,7 @@ def make_adoptable(conn: Connection) -> None:
     conn.exec_driver_sql("DROP TABLE IF EXISTS temp.adoptable")
     conn.exec_driver_sql(
         "CREATE TEMP TABLE adoptable (destination TEXT, segment TEXT, customer_id INTEGER, remote_id TEXT, "
-        "PRIMARY KEY (destination, segment, customer_id)) WITHOUT ROWID"
+        "email_key TEXT, PRIMARY KEY (destination, segment, customer_id)) WITHOUT ROWID"
     )
 
 

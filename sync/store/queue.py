@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.base import Audience, Destination, Limits, Op, Person, Receipt
 from sync import outbox
-from sync.consent import LIVE, reason_sql, record_sql
+from sync.consent import LIVE, moved_sql, reason_sql, record_sql
 from sync.store.engine import Connection
 from sync.store.ledger import listed
 
@@ -77,7 +77,9 @@ def planned_people(
 
 
 _PERSON = (
-    "c.email_key, CASE o.action WHEN 'remove' THEN coalesce(l.remote_id, i.remote_id) ELSE i.remote_id END, "
+    "CASE o.action WHEN 'remove' THEN coalesce(l.email_key, c.email_key) ELSE c.email_key END, "
+    "CASE WHEN o.action = 'add' THEN i.remote_id WHEN l.email_key IS NOT NULL THEN l.remote_id "
+    "ELSE coalesce(l.remote_id, i.remote_id) END, "
     "(SELECT count(*) FROM customer_tags t WHERE t.customer_id = o.customer_id)"
 )
 _PERSON_FROM = (
@@ -189,7 +191,7 @@ def claim(conn: Connection, destination: Destination, ids: Sequence[int], now: i
     An addition under a new address waits while the old one is still in the audience.
     """
     limits: Limits = destination.limits
-    moving = "l.remote_id IS NOT NULL AND l.remote_id IS NOT i.remote_id" if limits.by_email else "0"
+    moving = moved_sql("i.remote_id", "c.email_key") if limits.by_email else "0"
     rows = conn.exec_driver_sql(
         "SELECT o.id, o.state, CASE WHEN o.action = 'remove' THEN 'go' "
         f"WHEN c.id IS NULL OR NOT ({LIVE}) OR ({reason_sql(limits)}) IS NOT NULL "
@@ -227,15 +229,20 @@ def settle(
     done = [(op, its) for op, its in answered if its.outcome == outbox.DONE]
     refused = [(op, its) for op, its in answered if its.outcome == outbox.REFUSED and op.action == "add"]
     added = [(op, its.remote_id or op.person.remote_id) for op, its in done if op.action == "add"]
+    by_email = destination.limits.by_email
     removed = [op for op, _ in done if op.action == "remove"]
     _many(
         conn,
-        "INSERT INTO ledger (destination, segment, customer_id, remote_id, run_id, at) VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (destination, segment, customer_id) DO UPDATE SET "
-        "remote_id = coalesce(excluded.remote_id, remote_id), refused = NULL",
-        [(name, op.audience.segment, op.person.customer_id, remote, run_id, now) for op, remote in added],
+        "INSERT INTO ledger (destination, segment, customer_id, remote_id, email_key, run_id, at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (destination, segment, customer_id) DO UPDATE SET "
+        "remote_id = coalesce(excluded.remote_id, remote_id), email_key = excluded.email_key, refused = NULL",
+        [
+            (name, op.audience.segment, op.person.customer_id, remote, address, run_id, now)
+            for op, remote in added
+            for address in [op.person.email if by_email and not remote else None]
+        ],
     )
-    if destination.limits.by_email:
+    if by_email:
         _many(
             conn,
             "UPDATE identity SET remote_id = ?, checked_at = ? WHERE destination = ? AND email_key = ? "

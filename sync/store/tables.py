@@ -283,7 +283,8 @@ class AudienceRow(SQLModel, table=True):
 class Ledger(SQLModel, table=True):
     """What a destination has acknowledged: this person is in this audience because we put them there.
 
-    `refused` is what it last said when it was asked to take the person out.
+    `remote_id` is the profile that was put there; while it is not known, `email_key` is the address that was sent.
+    `refused` is what the destination last said when it was asked to take the person out.
     """
 
     __tablename__ = "ledger"
@@ -298,6 +299,7 @@ class Ledger(SQLModel, table=True):
     run_id: int
     at: int
     refused: str | None = None
+    email_key: str | None = None
 
 
 class Outbox(SQLModel, table=True):

@@ -9,7 +9,7 @@ import pytest
 from fake_destination import FakeLists, FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
-from connector.base import Profile
+from connector.base import Op, Profile, Receipt
 from sync import consent
 from sync.plan_value import AudiencePlan
 
@@ -177,6 +177,39 @@ def test_a_new_address_leaves_as_the_old_profile_and_joins_as_the_new(rig: PlanR
     assert (its.before, its.add, its.remove, its.size) == (2, 1, 1, 2)
     rig.sync()
     assert lists.state() == {"Regulars: VIPs": ["P-new@example.com", "P-p2@example.com"]}
+    assert not rig.plan().pending
+
+
+class Silent(FakeLists):
+    """Takes people by their address, and does not say under which profile."""
+
+    def _one(self, op: Op) -> Receipt:
+        if op.person.remote_id is None:
+            profile = self.profiles.setdefault(op.person.email or "", f"P-{op.person.email}")
+            self._move(op, profile)
+            return Receipt(op.id, "done")
+        return super()._one(op)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("stays", [False, True])
+def test_an_address_whose_profile_was_never_told_leaves_as_it_came(rig: PlanRig, learned: bool, stays: bool) -> None:
+    """The old address goes, whether or not its profile has been learned since, and never the new one for it."""
+    lists = Silent()
+    lists.profiles["new@example.com"] = "NEW"
+    rig.destinations = [lists]
+    rig.people([1, 2])
+    rig.segment(VIP, [1, 2])
+    rig.sync()
+    assert rig.rows("SELECT remote_id, email_key FROM ledger WHERE customer_id = 1") == [(None, "p1@example.com")]
+    assert not rig.plan().pending
+    rig.change(1, email_key="new@example.com")
+    if learned:
+        lists.news = [lists.profile("p1@example.com")]
+    rig.segment(VIP, [1, 2] if stays else [2])
+    rig.now += 60
+    rig.sync()
+    assert lists.state() == {"Regulars: VIPs": (["NEW"] if stays else []) + ["P-p2@example.com"]}
     assert not rig.plan().pending
 
 

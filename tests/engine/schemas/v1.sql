@@ -221,6 +221,7 @@ CREATE TABLE ledger (
 	run_id INTEGER NOT NULL, 
 	at INTEGER NOT NULL, 
 	refused VARCHAR, 
+	email_key VARCHAR, 
 	PRIMARY KEY (destination, segment, customer_id)
 )
  WITHOUT ROWID;
