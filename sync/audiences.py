@@ -40,6 +40,12 @@ class Place:
     closing: bool = False
 
     @property
+    def successor(self) -> str | None:
+        """The segment whose audience has another name now, where this is the one it had before."""
+        replaced = self.kept is not None and self.kept.replaced
+        return self.segment.partition(rows.REPLACED)[0] if replaced else None
+
+    @property
     def adopted(self) -> bool:
         """True when it stood there before us."""
         return self.adopt or (self.kept is not None and self.kept.adopted)

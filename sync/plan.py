@@ -53,6 +53,8 @@ class _Site:
     flows: dict[str, tuple[str, ...]] = field(default_factory=dict)
     waterfalls: dict[str, Waterfall] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
+    filled: set[str] = field(default_factory=set)
+    stranded: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,11 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
     with store.read() as conn:
         site.placed = audiences.place(conn, destination, named, found, made, carriers, adopt)
         site.others = audiences.others(conn, destination.name, site.named)
+        site.filled = {
+            its.segment
+            for its in audience_rows.kept(conn, destination.name).values()
+            if its.filled_at is not None or its.retired
+        }
 
 
 def _unkept(conn: Connection, destination: str, named: Mapping[str, str]) -> bool:
@@ -245,6 +252,8 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
         for place in site.others:
             if place.closing:
                 diff.empty(conn, destination.name, place.segment)
+            if place.successor is not None:
+                site.stranded[place.segment] = ledger.outside(conn, destination.name, place.segment, place.successor)
         ledger.forget_refused(conn, destination.name)
         site.sizes = ledger.sizes(conn, destination.name) | ledger.adoptable_sizes(conn)
         consent.drop(conn)
@@ -274,20 +283,27 @@ def _assemble(sites: Sequence[_Site], scene: _Scene, run_id: int) -> Plan:
     holding: list[Guard] = []
     passed: list[Guard] = []
     for site in sites:
-        for place in site.placed:
+        for place in (*site.placed, *site.others):
             audience = _audience(site, place, scene)
+            if place.segment not in site.waterfalls and not (place.closing and audience.ops):
+                retired += [replace(audience, size=audience.before)] if audience.before else []
+                continue
             tripped = guards.check(_facts(site, place, scene), scene.now)
             held = [guard for guard in tripped if not guards.is_passed(guard, scene.passes)]
             holding += held
             passed += [guard for guard in tripped if guard not in held]
-            planned.append(replace(audience, held=bool(held)))
-        for place in site.others:
-            audience = _audience(site, place, scene)
-            if place.closing and audience.ops:
-                planned.append(audience)
-            elif audience.before:
-                retired.append(replace(audience, size=audience.before))
+            planned.append(replace(audience, held=bool(held) or _waits(site, place, planned)))
     return Plan(scene.now, run_id, tuple(planned), tuple(retired), tuple(holding), tuple(passed))
+
+
+def _waits(site: _Site, place: Place, planned: Sequence[AudiencePlan]) -> bool:
+    """True of an audience that was left for another name while that one is held, or was never filled."""
+    if place.successor is None:
+        return False
+    for its in planned:
+        if (its.destination, its.segment) == (place.destination, place.successor):
+            return its.held
+    return place.successor not in site.filled
 
 
 def _audience(site: _Site, place: Place, scene: _Scene) -> AudiencePlan:
@@ -322,9 +338,12 @@ def _audience(site: _Site, place: Place, scene: _Scene) -> AudiencePlan:
 
 def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
     counts = site.counts[place.segment]
-    waterfall = site.waterfalls[place.segment]
+    if place.closing:
+        left, key = site.stranded.get(place.segment, 0), place.successor or place.segment
+        return Facts(place.destination, key, place.name, counts.before, matched=counts.before, remove=left, left=left)
     wish = scene.wishes[place.segment]
     kept = place.kept
+    waterfall = site.waterfalls[place.segment]
     return Facts(
         destination=place.destination,
         segment=place.segment,

@@ -66,7 +66,9 @@ def _remarks(its: AudiencePlan) -> Iterator[str]:
     if its.flows and its.add:
         flows = ", ".join(f'"{flow}"' for flow in its.flows)
         yield f"joining starts the live flow{'s' if len(its.flows) > 1 else ''} {flows} for {people(its.add)}"
-    if its.closing:
+    if its.closing and its.held:
+        yield "left for another name, and emptied only once that one is filled"
+    elif its.closing:
         yield "being emptied: retired, or moved to another name"
 
 

@@ -27,6 +27,7 @@ from sync.segments.yardsticks import note_yardsticks
 from sync.store import plans, state
 from sync.store.engine import Connection, Store
 from sync.store.lock import RunLock
+from sync.store.settle import settle
 
 BUG = 3
 INTERRUPTED = 130
@@ -145,6 +146,8 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
         checked = check_keys(work.destinations)
     if steps.pull:
         shop = _pull(work, steps, report, now)
+    else:
+        _settle(work)
     if steps.derive:
         _derive(work, steps, report, now)
     if steps.plan:
@@ -209,6 +212,15 @@ def _pull(work: Workspace, steps: Steps, report: RunReport, now: int) -> Shop:
     )
     report.notes += report.pulled.notes
     return report.pulled.shop
+
+
+def _settle(work: Workspace) -> None:
+    """Bring what is stored in line with the zone and prefix that the configuration has now, as a pull would."""
+    with work.store.read() as connection:
+        shop = state.get_meta(connection, "shop")
+    if shop is not None:
+        zone = work.project.timezone or ZoneInfo(shop["zone"])
+        settle(work.store, zone=zone, prefix=work.project.tag_prefix)
 
 
 def _derive(work: Workspace, steps: Steps, report: RunReport, now: int) -> None:

@@ -141,6 +141,16 @@ def tagged(conn: Connection) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+def outside(conn: Connection, destination: str, audience: str, segment: str) -> int:
+    """How many of an audience are not in the segment."""
+    row = conn.exec_driver_sql(
+        "SELECT count(*) FROM ledger l WHERE l.destination = ? AND l.segment = ? AND NOT EXISTS (SELECT 1 "
+        "FROM membership m WHERE m.segment = ? AND m.customer_id = l.customer_id)",
+        (destination, audience, segment),
+    )
+    return int(row.scalar_one())
+
+
 def forget_refused(conn: Connection, destination: str) -> None:
     """Whoever is not to leave any more, by `temp.diff`, is not waiting for a removal that was refused."""
     conn.exec_driver_sql(
