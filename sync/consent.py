@@ -2,8 +2,8 @@
 
 Tags and labels go to everybody who lives. An e-mail destination gets an address once, for the member created first;
 the other members with that address count under `no_email`, because they have no address of their own, and apart in
-`doubled`. So for every audience matched = size + Σ skipped. A refusal keeps out only people whom the audience does not
-yet hold.
+`doubled`. Consent is the address's: where any living record of it says UNSUBSCRIBED, nobody of it is written to. So for
+every audience matched = size + Σ skipped. A refusal keeps out only people whom the audience does not yet hold.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from sync.store.engine import Connection
 NO_EMAIL: Final = "no_email"
 REFUSED: Final = "refused"
 
+_UNSUBSCRIBED: Final = (
+    "EXISTS (SELECT 1 FROM customers o WHERE o.email_key = c.email_key AND o.email_status = 'UNSUBSCRIBED' "
+    "AND o.gone_at IS NULL AND o.merged_into IS NULL)"
+)
+
 STEPS: Final[tuple[tuple[str, str | None], ...]] = (
     (NO_EMAIL, "coalesce(c.email_key, '') = ''"),
     ("holdout", None),
-    ("not_subscribed", "c.email_status IS NOT 'SUBSCRIBED'"),
+    ("not_subscribed", f"c.email_status IS NOT 'SUBSCRIBED' OR {_UNSUBSCRIBED}"),
     ("suppressed", "i.mailable = 0"),
     ("not_in_audience", None),
 )

@@ -85,6 +85,7 @@ class Shop:
             row[0]: (row[1], row[2])
             for row in self.rig.rows("SELECT id, email_key, email_status FROM customers WHERE gone_at IS NULL")
         }
+        refused = {email for email, status in rows.values() if status == "UNSUBSCRIBED"}
         tags, lists = {}, {}
         for wish in WISHES:
             living = sorted(self.wanted[wish.key] & rows.keys())
@@ -96,7 +97,7 @@ class Shop:
             lists[f"Regulars: {wish.name}"] = sorted(
                 self.lists.profiles[email]
                 for email, number in first.items()
-                if rows[number][1] == "SUBSCRIBED" and email not in self.lists.barred
+                if rows[number][1] == "SUBSCRIBED" and email not in {*self.lists.barred, *refused}
             )
         return tags, lists
 

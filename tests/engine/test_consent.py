@@ -165,6 +165,40 @@ def test_the_first_created_speaks_for_the_address(rig: PlanRig) -> None:
     assert the_audience(rig).skipped == {"no_email": 1, "not_subscribed": 1}
 
 
+@pytest.mark.parametrize("member", [1, 2])
+def test_an_address_that_unsubscribed_anywhere_is_not_written_to(rig: PlanRig, member: int) -> None:
+    """Whichever record is older, and whether or not both are in the segment; a record that is gone says nothing."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people([1, 2], email_key="both@example.com")
+    rig.change(3 - member, email_status="UNSUBSCRIBED")
+    rig.segment(VIP, [member])
+    assert the_audience(rig).skipped == {"not_subscribed": 1}
+    rig.segment(VIP, [1, 2])
+    assert the_audience(rig).size == 0
+    rig.change(3 - member, gone_at=NOW)
+    rig.segment(VIP, [member])
+    assert the_audience(rig).size == 1
+
+
+def test_an_address_that_unsubscribes_under_another_record_leaves(rig: PlanRig) -> None:
+    """And is not added by a plan that was made before."""
+    lists = FakeLists()
+    rig.destinations = [lists]
+    rig.people([1, 3])
+    rig.people([2, 4], email_key="p1@example.com", email_status="PENDING")
+    rig.change(4, email_key="p3@example.com")
+    rig.segment(VIP, [1])
+    rig.sync()
+    rig.segment(VIP, [1, 3])
+    plan = rig.plan()
+    rig.change(4, email_status="UNSUBSCRIBED")
+    assert rig.apply(plan).destinations[0].dropped == 1
+    rig.change(2, email_status="UNSUBSCRIBED")
+    rig.sync()
+    assert lists.state() == {"Regulars: VIPs": []}
+
+
 def test_a_new_address_leaves_as_the_old_profile_and_joins_as_the_new(rig: PlanRig) -> None:
     """The old profile never stays behind in the list."""
     lists = FakeLists()
