@@ -196,7 +196,7 @@ def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: i
 
 
 def _note(store: Store, plan: Plan) -> None:
-    """Keep the conditions of audiences that have nothing to write, so that a later write is not taken for a new one."""
+    """Keep what is decided of audiences that have nothing to write."""
     with store.begin() as conn:
         kept = audience_rows.kept(conn)
         for its in plan.audiences:
@@ -206,16 +206,19 @@ def _note(store: Store, plan: Plan) -> None:
 
 
 def _kept(its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows.Kept:
-    """The row of an audience as it is once its ops are queued. A list keeps its old name until it has been renamed."""
+    """The row of an audience as it is once its ops are queued. A list keeps its old name until it has been renamed.
+
+    A changed condition counts as accepted with the first people whom it moves and no guard holds, not before.
+    """
     kept = before or audience_rows.Kept(its.destination, its.segment, its.name)
     if its.closing:
         return kept
     return replace(
         kept,
-        name=kept.name if its.renamed_from or kept.creating_since else its.name,
+        name=kept.name if its.renamed_from or (kept.creating_since and not its.remote_id) else its.name,
         remote_id=kept.remote_id or its.remote_id,
         adopted=kept.adopted or its.adopt,
-        rule_hash=its.rule_hash,
+        rule_hash=its.rule_hash if kept.rule_hash is None or its.add or its.remove else kept.rule_hash,
         retired=False,
         creating_since=None if its.remote_id else kept.creating_since,
     )

@@ -38,6 +38,19 @@ def held(plan: Plan) -> list[tuple[str, str]]:
     return [(guard.guard, guard.segment) for guard in plan.guards]
 
 
+def test_a_changed_prefix_moves_everybody_to_the_new_tag(rig: PlanRig, tags: FakeTags) -> None:
+    """Remove and add, and back again."""
+    plan = rig.plan()
+    assert plan.guards == ()
+    assert [(its.name, its.add, its.remove) for its in plan.audiences] == [("cust-vip", 20, 0), ("seg-vip", 0, 20)]
+    rig.apply(plan)
+    assert tags.state() == {"cust-vip": list(MEMBERS)}
+    assert not rig.plan().pending
+    tags.prefix = "seg-"
+    rig.sync()
+    assert tags.state() == {"seg-vip": list(MEMBERS)}
+
+
 def test_the_old_tag_stays_while_the_new_one_is_held(rig: PlanRig, tags: FakeTags) -> None:
     """Somebody has made tags of the new name by hand; until that is settled, nobody loses what they have."""
     rig.sql("INSERT INTO customer_tags VALUES (?, 'cust-vip', 1)", [(number,) for number in range(5, 9)])
