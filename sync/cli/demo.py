@@ -18,6 +18,7 @@ from sync.clock import ManualClock, SystemClock
 from sync.errors import ConfigError
 from sync.runs import Steps, Workspace
 from sync.runs import run as run_steps
+from sync.store import reports
 
 DAY, HOUR = 86_400, 3_600
 STAGES = ("new", "active", "loyal", "at-risk", "winback", "lapsed", "lost", "consideration", "aware")
@@ -39,13 +40,14 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     )
     with workspace(config, online=True, clock=clock, transports=transports) as work:
         show("\nFirst sync (waiting for the platforms' rate limits is simulated)\n")
-        show(run_text(run_steps(work, "demo", EVERYTHING)))
+        show(_sync(work))
         changes = a_day_later(world, clock, Random(seed))  # noqa: S311
         show(f"\nA day and {changes} changes later (orders, refunds, carts, merges, consent): second sync\n")
-        show(run_text(run_steps(work, "demo", EVERYTHING)))
+        show(_sync(work))
         show()
         show(picture(work))
-        someone = _someone(work)
+        with work.store.read() as connection:
+            someone = reports.most_orders(connection, ("at-risk", "winback"))
     show(f"\nEverything is in {folder}. Look around, nothing more is sent:")
     show(f"  regulars segments list --config {folder}")
     if someone is not None:
@@ -53,7 +55,15 @@ def run(*, customers: int, seed: int, folder: Path) -> None:
     show(f"  regulars status --config {folder}")
     show("\nWith your own shop:")
     show("  regulars init my-shop        asks for the shop and its keys, and checks them")
-    show("  regulars sync --dry-run --config my-shop        shows every write before it is made")
+    show("  regulars sync --dry-run --config my-shop\n" + " " * 31 + "shows every write before it is made")
+
+
+def _sync(work: Workspace) -> str:
+    """One run, told with what it took on this machine."""
+    clock = SystemClock()
+    began = clock.now()
+    report = run_steps(work, "demo", EVERYTHING)
+    return run_text(report, here=clock.now() - began)
 
 
 def a_day_later(world: World, clock: ManualClock, rng: Random) -> int:
@@ -67,27 +77,11 @@ def a_day_later(world: World, clock: ManualClock, rng: Random) -> int:
 def picture(work: Workspace) -> str:
     """The shop's people by stage, and its other segments."""
     with work.store.read() as connection:
-        counted = connection.exec_driver_sql("SELECT lifecycle_stage, count(*) FROM customer_metrics GROUP BY 1")
-        stages = {row[0]: row[1] for row in counted}
-        sizes = [
-            (row[0], row[1])
-            for row in connection.exec_driver_sql(
-                "SELECT key, size FROM segment_state WHERE missing IS NULL AND size > 0 ORDER BY size DESC, key"
-            )
-        ]
+        stages, sizes = reports.stages(connection), reports.sizes(connection)
     people = sum(stages.values())
-    others = [(key, size) for key, size in sizes if key not in STAGES]
+    others = [(key, size) for key, size in sizes.items() if size and key not in STAGES]
     first = chart("Where your people stand", [(stage, stages.get(stage, 0)) for stage in STAGES], of=people)
     return first + "\n\n" + chart("Other segments", others, of=people)
-
-
-def _someone(work: Workspace) -> int | None:
-    """A person worth asking about: at risk, with the most orders."""
-    rows = work.store.query(
-        "SELECT customer_id FROM customer_metrics WHERE lifecycle_stage IN ('at-risk', 'winback') "
-        "ORDER BY number_of_orders DESC, customer_id LIMIT 1"
-    )
-    return int(rows[0][0]) if rows else None
 
 
 def _fresh(folder: Path) -> None:

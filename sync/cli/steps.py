@@ -83,7 +83,7 @@ def run_plan(
     else:
         _show_plan(plan)
     if report.exit:
-        _warn(report)
+        _warn(report, plan_shown=not as_json)
         raise typer.Exit(report.exit)
     if detailed and plan.changes:
         raise typer.Exit(CHANGES)
@@ -120,19 +120,22 @@ def finish(report: RunReport, *, as_json: bool, with_plan: bool = False) -> None
 
     The plan comes last, because it ends with the next command; one that is held is always shown.
     """
+    plan_shown = not as_json and report.plan is not None and (with_plan or report.plan.held)
     if as_json:
         show_json(report.to_json())
     else:
         show(run_text(report))
-        if report.plan is not None and (with_plan or report.plan.held):
-            show()
-            _show_plan(report.plan)
-    _warn(report)
+    if plan_shown:
+        show()
+        _show_plan(_plan_of(report))
+    if plan_shown and with_plan:
+        show("\nDry run: nothing was written.")
+    _warn(report, plan_shown=plan_shown)
     raise typer.Exit(report.exit)
 
 
-def _warn(report: RunReport) -> None:
-    for line in concerns(report):
+def _warn(report: RunReport, *, plan_shown: bool) -> None:
+    for line in concerns(report, plan_shown=plan_shown):
         note(line)
 
 

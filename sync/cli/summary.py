@@ -6,61 +6,90 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from sync.apply import DestinationReport
-from sync.cli.output import table
+from sync.cli.output import counted, table
 from sync.guards import TRUNCATED_HISTORY
 from sync.plan_value import BEHIND
 from sync.runs import RunReport
 
 
-def run_text(report: RunReport) -> str:
-    """What was read, what moved, and what was written."""
+def run_text(report: RunReport, *, here: float | None = None) -> str:
+    """What was read, what moved, and what was written. `here`: what a simulated run took in fact."""
     blocks = [*_read(report), *_moved(report), *_written(report)]
-    blocks.append(f"run {report.run} took {report.seconds:,.1f} s")
+    took = f"took {report.seconds:,.1f} s"
+    if here is not None:
+        took = f"took {here:,.1f} s here; {report.seconds:,.0f} s with a real shop's rate limits"
+    blocks.append(f"run {report.run} {took}")
     return "\n\n".join(blocks)
 
 
 def _read(report: RunReport) -> Iterator[str]:
     if report.pulled is None:
         return
-    head = ("read", "records", "new", "changed", "unchanged", "kept aside", "calls")
+    head = ("read", "records", "new", "changed", "unchanged", "unreadable", "API calls")
     rows = [(s.stream, s.read, s.new, s.changed, s.unchanged, s.quarantined, s.calls) for s in report.pulled.streams]
     yield table(head, rows, frozenset(range(1, 7)))
 
 
 def _moved(report: RunReport) -> Iterator[str]:
     if report.metrics is not None:
-        recomputed, store_wide = report.metrics.recomputed, report.metrics.store_wide
-        yield f"metrics: {recomputed:,} people recomputed, {store_wide:,} moved with the store or with time"
+        yield f"metrics: {_worked_out(report.metrics.recomputed, report.metrics.store_wide)}"
     if report.segments is not None:
         moved = [change for change in report.segments.segments if change.entered or change.left]
-        rows = [(change.key, change.size, change.entered, change.left) for change in moved]
-        head = ("segment", "people", "entered", "left")
+        first = all(change.entered == change.size and not change.left for change in moved)
+        rows = [(its.key, its.size) if first else (its.key, its.size, its.entered, its.left) for its in moved]
+        head = ("segment", "people") if first else ("segment", "people", "entered", "left")
         yield table(head, rows, frozenset({1, 2, 3})) if moved else "segments: nobody moved"
+
+
+def _worked_out(recomputed: int, store_wide: int) -> str:
+    parts = []
+    if recomputed:
+        parts.append(f"{counted(recomputed, 'customer')} worked out anew")
+    if store_wide:
+        parts.append(f"{store_wide:,} changed because time passed or the shop around them did")
+    return "; ".join(parts) or "nothing to work out"
 
 
 def _written(report: RunReport) -> Iterator[str]:
     if report.applied is None:
         return
-    head = ("written to", "added", "removed", "refused", "unfinished", "calls")
-    rows = [(d.destination, d.added, d.removed, d.refused, d.unfinished, d.calls) for d in report.applied.destinations]
+    made = report.applied.destinations
+    if not any(its.added or its.removed or its.refused or its.unfinished for its in made):
+        yield "nothing to write"
+        return
+    head = ("written to", "added", "removed", "refused", "unfinished", "API calls")
+    rows = [(d.destination, d.added, d.removed, d.refused, d.unfinished, d.calls) for d in made]
     yield table(head, rows, frozenset(range(1, 6)))
-    for its in report.applied.destinations:
+    for its in made:
         for reason, number in its.reasons.items():
             yield f"{its.destination}: {number:,} {reason}"
 
 
-def concerns(report: RunReport) -> Iterator[str]:
-    """A line for each thing that keeps the run from exit code 0: what it is, how much, the way out."""
+def concerns(report: RunReport, *, plan_shown: bool = False) -> Iterator[str]:
+    """A line for each thing that keeps the run from exit code 0: what it is, how much, the way out.
+
+    With the plan on stdout the guards have had their say there.
+    """
     yield from report.notes
     if report.plan is not None:
-        yield from _held(report)
+        yield from _held_in_short(report) if plan_shown else _held(report)
         if behind := report.plan.behind:
-            number = "1 segment" if len(behind) == 1 else f"{len(behind)} segments"
-            yield f"{number}, for example {behind[0]}: {BEHIND}"
+            yield f"{counted(len(behind), 'segment')}, for example {behind[0]}: {BEHIND}"
         reported = {its.destination for its in (report.applied.destinations if report.applied else ())}
         yield from (error for name, error in report.plan.unreachable if name not in reported)
     for its in report.applied.destinations if report.applied is not None else ():
         yield from _left(its)
+
+
+def _held_in_short(report: RunReport) -> Iterator[str]:
+    """One line for all guards, unless the notes have said it."""
+    guards = (
+        [its for its in report.plan.guards if its.guard != TRUNCATED_HISTORY or not report.notes] if report.plan else []
+    )
+    if guards:
+        names = ", ".join(dict.fromkeys(its.guard for its in guards))
+        audiences = counted(len({(its.destination, its.segment) for its in guards}), "audience")
+        yield f"{audiences} held by {names} and not written; `regulars plan` says why and what lets them pass"
 
 
 def _held(report: RunReport) -> Iterator[str]:
@@ -78,14 +107,10 @@ def _left(its: DestinationReport) -> Iterator[str]:
     """One line: what stopped the destination, or why changes were refused or have to wait."""
     reasons = "; ".join(f"{number:,} x {reason}" for reason, number in its.reasons.items())
     because = f" ({reasons})" if reasons else ""
-    waiting = f"{its.destination}: {_changes(its.unfinished)} left for the next run"
+    waiting = f"{its.destination}: {counted(its.unfinished, 'change')} left for the next run"
     if its.error is not None:
         yield f"{its.error}; {waiting}" if its.unfinished else str(its.error)
     elif its.refused:
-        yield f"{its.destination}: {_changes(its.refused)} refused{because}; `regulars status` lists them"
+        yield f"{its.destination}: {counted(its.refused, 'change')} refused{because}; `regulars status` lists them"
     elif its.unfinished:
         yield f"{waiting}{because}; run `regulars sync` again"
-
-
-def _changes(number: int) -> str:
-    return f"{number:,} change{'' if number == 1 else 's'}"

@@ -185,6 +185,8 @@ def test_a_truncated_history_holds_what_reads_orders(shop: TestShop) -> None:
     plan = shop.call("plan", "--json")
     assert plan.code == 5
     assert plan.err.strip() == line
+    text = shop.call("plan")
+    assert (text.code, text.err.strip()) == (5, line)
     held = {guard["guard"] for guard in json.loads(plan.out)["guards"]}
     assert held == {"truncated-history"}
     doctor = shop.call("doctor")

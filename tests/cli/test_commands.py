@@ -92,11 +92,15 @@ def test_the_text_of_a_sync_names_what_was_read_and_written(changeable: TestShop
     """Dry: the plan stands last and ends with the next command, and nothing is written; then the sync itself."""
     dry = answer(changeable, "sync", "--dry-run")
     assert changeable.writes == 0
-    assert dry.out.rstrip().splitlines()[-1].startswith("Next: regulars apply ")
+    *_, following, _, last = dry.out.splitlines()
+    assert following.startswith("Next: regulars apply ")
+    assert last == "Dry run: nothing was written."
     assert "Tags carry no consent" in dry.out
     text = answer(changeable, "sync").out
-    for word in ("customers", "orders", "carts", "people recomputed", "written to", "tags", "klaviyo", "run "):
+    for word in ("customers", "orders", "carts", "metrics: ", "written to", "tags", "klaviyo", "run "):
         assert word in text
+    again = answer(changeable, "sync").out
+    assert "nothing to write" in again
     check_private(text, changeable)
 
 
