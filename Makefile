@@ -30,4 +30,4 @@ bench: $(READY)       ## targets, ratios and verdicts
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) regulars-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
