@@ -115,6 +115,8 @@ def _notes(plan: Plan) -> Iterator[str]:
 
 
 def _next(plan: Plan, command: str) -> Iterator[str]:
+    if plan.behind:
+        yield f"Next: {command} derive, and then {command} plan"
     if plan.changes:
         yield f"Next: {command} apply {plan.id}"
     if plan.guards:
@@ -122,7 +124,7 @@ def _next(plan: Plan, command: str) -> Iterator[str]:
         flag = "--adopt" if first.guard == UNKNOWN_LEDGER else f"--force {first.guard}:{first.segment}"
         verb = "Or, with what is held" if plan.changes else "Next"
         yield f"{verb}: {command} segments show {first.segment}, and if it is right: {command} apply {flag}"
-    if not plan.changes and not plan.guards:
+    if not plan.changes and not plan.guards and not plan.behind:
         yield f"Next: {command} segments list"
 
 

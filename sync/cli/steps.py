@@ -94,6 +94,11 @@ def run_apply(
 ) -> None:
     """Apply a plan that was shown, or make one and apply it."""
     _now_only("apply", as_of)
+    if plan_id is not None and (force or adopt):
+        flags = " ".join([*(f"--force {guard}" for guard in force), *(["--adopt"] if adopt else [])])
+        raise UsageError(
+            f"apply {plan_id}: a plan is applied as it was shown; run `regulars plan {flags}` and apply that one"
+        )
     steps = Steps(plan=plan_id is None, apply=True, plan_id=plan_id, force=tuple(force), adopt=adopt)
     with workspace(config, online=True) as work:
         report = run(work, "apply", steps)

@@ -222,6 +222,10 @@ USAGE = [
     (("init", "new-folder"), ("init: --shop is needed where nobody can be asked",)),
     (("sync", "--force", "mass-ad"), ("--force mass-ad: no guard 'mass-ad'; did you mean 'mass-add'?",)),
     (("apply", "0123456789abcdef"), ("no plan '0123456789abcdef'", "regulars plan")),
+    (
+        ("apply", "0123456789abcdef", "--force", "mass-add", "--adopt"),
+        ("apply 0123456789abcdef: a plan is applied as it was shown", "`regulars plan --force mass-add --adopt`"),
+    ),
     (("sync", "--only-streams", "products"), ("no stream 'products' at shopify", "customers, orders, carts")),
     (("segments", "list", "--as-of", "yesterday"), ("--as-of 'yesterday' is no ISO 8601 instant",)),
 ]

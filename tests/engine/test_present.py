@@ -76,6 +76,17 @@ def test_what_is_held_names_its_flag_and_the_way_to_look(rig: PlanRig) -> None:
     assert "  mass-remove: tags: vip: 19 of 20 members (95%, over 30%) would leave" in forced
 
 
+def test_what_was_not_derived_leads_to_derive(rig: PlanRig) -> None:
+    """The segment is named with the command that it waits for."""
+    rig.destinations = [FakeTags()]
+    rig.people([1])
+    rig.segment(Wish("vip", "VIPs"), [1])
+    rig.sql("INSERT INTO dirty (customer_id) VALUES (1)")
+    lines = plan_text(rig.plan())
+    assert "  vip: not evaluated since the last pull; run `regulars derive`" in lines
+    assert lines[-1] == "Next: regulars derive, and then regulars plan"
+
+
 def test_nothing_to_do_says_so(rig: PlanRig) -> None:
     """One line, and where to look."""
     rig.destinations = [FakeTags()]
