@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="regulars",
-    help="Behavioural segments for your shop: pulled from the store, kept in SQLite, pushed where campaigns use them.",
+    help="Behavioural segments of your shop, on your own machine.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,27 +41,30 @@ class MembersFormat(StrEnum):
     CSV = "csv"
 
 
-Config = Annotated[Path | None, typer.Option("--config", help="regulars.toml to use (or set REGULARS_CONFIG).")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="PATH", help="Project folder or file (or REGULARS_CONFIG).")
+]
 Key = Annotated[str, typer.Argument(help="The segment's key.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="Answer as of this instant (ISO 8601); writes nothing.")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="ISO8601", help="Answer as of this instant; writes nothing.")
+]
 Force = Annotated[
-    list[str] | None, typer.Option("--force", help="Override a guard for this run: GUARD or GUARD:SEGMENT; repeatable.")
+    list[str] | None, typer.Option("--force", metavar="GUARD[:SEGMENT]", help="Let a guard pass, this run; repeatable.")
 ]
-Full = Annotated[bool, typer.Option("--full", help="Read and compute everything again.")]
-OnlyStreams = Annotated[str | None, typer.Option("--only-streams", help="Read only these streams, by comma.")]
-Adopt = Annotated[
-    bool, typer.Option("--adopt", help="Take over tags and lists that already carry an audience's exact name.")
+OnlyStreams = Annotated[
+    str | None, typer.Option("--only-streams", metavar="NAMES", help="Read only these streams, by comma.")
 ]
+Adopt = Annotated[bool, typer.Option("--adopt", help="Take over tags and lists of the same name.")]
 
 
 @app.command()
 def demo(
     customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
-    folder: Annotated[Path, typer.Option(help="Where to keep the demo's project folder.")] = Path("regulars-demo"),
+    folder: Annotated[Path, typer.Option(help="Where to keep its project folder.")] = Path("regulars-demo"),
 ) -> None:
-    """Run the main job on a built-in shop: no keys, nothing leaves this machine."""
+    """Run the main job on a made-up shop: no keys, nothing sent."""
     from sync.cli.demo import run
 
     run(customers=customers, seed=seed, folder=folder)
@@ -70,19 +73,21 @@ def demo(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path(),
-    platform: Annotated[str | None, typer.Option(help="shopify")] = None,
-    shop: Annotated[str | None, typer.Option(help="my-shop.myshopify.com")] = None,
-    api_url: Annotated[str | None, typer.Option(help="Another address for the store's API (sandbox, proxy).")] = None,
+    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform: shopify.")] = None,
+    shop: Annotated[str | None, typer.Option(metavar="NAME", help="my-shop or my-shop.myshopify.com.")] = None,
+    api_url: Annotated[str | None, typer.Option(metavar="URL", help="Another address for the store's API.")] = None,
     klaviyo: Annotated[bool | None, typer.Option("--klaviyo/--no-klaviyo", help="Push lists to Klaviyo.")] = None,
-    klaviyo_api_url: Annotated[str | None, typer.Option(help="Another address for Klaviyo's API.")] = None,
+    klaviyo_api_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another address for Klaviyo's API.")
+    ] = None,
     tags: Annotated[
         bool | None, typer.Option("--tags/--no-tags", help="Write customer tags back to the store.")
     ] = None,
     prefix: Annotated[str | None, typer.Option(help="What our tags begin with.")] = None,
-    packs: Annotated[str | None, typer.Option(help="Segment packs, by comma.")] = None,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Try the keys now.")] = True,
+    packs: Annotated[str | None, typer.Option(metavar="NAMES", help="Segment packs, by comma.")] = None,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Try the keys before writing.")] = True,
 ) -> None:
-    """Ask, check the keys, write the project folder."""
+    """Ask, try the keys, write the project folder."""
     from sync.cli.init import run
 
     run(
@@ -103,7 +108,7 @@ def init(
 
 @app.command()
 def doctor(config: Config = None, as_json: Json = False) -> None:
-    """Check keys, scopes, history, zone, files and disk; each finding with its fix."""
+    """Try everything a run needs; each finding with its fix."""
     from sync.cli.doctor import run
 
     run(config=config, as_json=as_json)
@@ -112,8 +117,8 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
 @app.command()
 def sync(
     config: Config = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Everything but the writes: ends with the plan.")] = False,
-    full: Full = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read and work out everything again.")] = False,
     only_streams: OnlyStreams = None,
     no_pull: Annotated[bool, typer.Option("--no-pull", help="Work with what is already here.")] = False,
     force: Force = None,
@@ -138,7 +143,12 @@ def sync(
 
 
 @app.command()
-def pull(config: Config = None, full: Full = False, only_streams: OnlyStreams = None, as_json: Json = False) -> None:
+def pull(
+    config: Config = None,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, not changes alone.")] = False,
+    only_streams: OnlyStreams = None,
+    as_json: Json = False,
+) -> None:
     """Read the store's changes into the database."""
     from sync.cli.steps import run_pull
 
@@ -146,7 +156,12 @@ def pull(config: Config = None, full: Full = False, only_streams: OnlyStreams = 
 
 
 @app.command()
-def derive(config: Config = None, full: Full = False, as_json: Json = False, as_of: AsOf = None) -> None:
+def derive(
+    config: Config = None,
+    full: Annotated[bool, typer.Option("--full", help="Work everybody out anew.")] = False,
+    as_json: Json = False,
+    as_of: AsOf = None,
+) -> None:
     """Compute metrics and segments from what is here."""
     from sync.cli.steps import run_derive
 
@@ -172,7 +187,9 @@ def plan(
 
 @app.command(name="apply")
 def apply_(
-    plan_id: Annotated[str | None, typer.Argument(help="The plan to apply; without it, a new one is made.")] = None,
+    plan_id: Annotated[
+        str | None, typer.Argument(metavar="PLAN", help="A plan that was shown; else a new one.")
+    ] = None,
     config: Config = None,
     force: Force = None,
     adopt: Adopt = False,
@@ -210,7 +227,7 @@ def segments_show(
 def segments_members(
     key: Key,
     config: Config = None,
-    format_: Annotated[MembersFormat, typer.Option("--format")] = MembersFormat.TEXT,
+    format_: Annotated[MembersFormat, typer.Option("--format", help="One id a line, or CSV.")] = MembersFormat.TEXT,
     as_json: Json = False,
     as_of: AsOf = None,
 ) -> None:
@@ -230,7 +247,7 @@ def segments_check(config: Config = None, as_json: Json = False) -> None:
 
 @segments_app.command(name="retire")
 def segments_retire(key: Key, config: Config = None) -> None:
-    """Plan the removals of a segment that is no longer configured."""
+    """Empty the audiences of a segment you took out."""
     from sync.cli.segments import run_retire
 
     run_retire(key=key, config=config)
@@ -239,9 +256,9 @@ def segments_retire(key: Key, config: Config = None) -> None:
 @customers_app.command(name="export")
 def customers_export(
     config: Config = None,
-    format_: Annotated[TableFormat, typer.Option("--format")] = TableFormat.CSV,
-    segment: Annotated[str | None, typer.Option(help="Only this segment's members.")] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write; otherwise stdout.")] = None,
+    format_: Annotated[TableFormat, typer.Option("--format", help="CSV, or a JSON object a line.")] = TableFormat.CSV,
+    segment: Annotated[str | None, typer.Option(metavar="KEY", help="Only this segment's members.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="File to write; otherwise stdout.")] = None,
     as_of: AsOf = None,
 ) -> None:
     """Every metric of every customer."""
@@ -258,7 +275,7 @@ def why(
     as_json: Json = False,
     as_of: AsOf = None,
 ) -> None:
-    """Why a person is in a segment, or not, and what would change it."""
+    """Why a person is in a segment or not; what would change it."""
     from sync.cli.people import run_why
 
     run_why(who=who, key=key, config=config, as_json=as_json, as_of=as_of)
@@ -266,7 +283,7 @@ def why(
 
 @app.command()
 def status(config: Config = None, as_json: Json = False) -> None:
-    """Last runs, freshness of each stream, what waits, what was refused."""
+    """Last runs, what is held, freshness, what waits."""
     from sync.cli.status import run
 
     run(config=config, as_json=as_json)
@@ -274,17 +291,17 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def sandbox(
-    data: Annotated[Path | None, typer.Option(help="Serve this shop's tables; otherwise a made-up shop.")] = None,
-    folder: Annotated[Path, typer.Option(help="Where to write the ready project folder.")] = Path("regulars-sandbox"),
+    data: Annotated[Path | None, typer.Option(help="A shop's tables; otherwise a made-up shop.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where to write the project folder.")] = Path("regulars-sandbox"),
     port_base: Annotated[int, typer.Option(help="First port; one per platform.")] = 9001,
     customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
-    time_scale: Annotated[float, typer.Option(help="Limits, lags and jobs run this many times faster.")] = 1.0,
-    deny: Annotated[list[str] | None, typer.Option(help="Take a scope away; repeatable.")] = None,
+    time_scale: Annotated[float, typer.Option(help="Limits, lags and jobs so many times faster.")] = 1.0,
+    deny: Annotated[list[str] | None, typer.Option(metavar="SCOPE", help="Take a scope away; repeatable.")] = None,
     retention_days: Annotated[int | None, typer.Option(help="Purge checkouts older than this.")] = None,
     faults: Annotated[Path | None, typer.Option(help="A script of faults (TOML).")] = None,
 ) -> None:
-    """Serve the simulated APIs on loopback and write a project folder that uses them."""
+    """Serve simulated APIs on loopback, with a project folder."""
     from sync.cli.sandbox import run
 
     run(

@@ -59,6 +59,22 @@ def test_every_option_named_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
 
 
+def test_help_is_short() -> None:
+    """Every help text is one line of less than 60 characters, and every option and argument has one."""
+
+    def walk(command: object) -> None:
+        said = [("", command.help)]  # type: ignore[attr-defined]
+        said += [(p.name, p.help) for p in command.params if not getattr(p, "hidden", False)]  # type: ignore[attr-defined]
+        for name, text in said:
+            assert text, name
+            assert len(text.strip()) < 60, text
+            assert "\n" not in text.strip(), text
+        for child in getattr(command, "commands", {}).values():
+            walk(child)
+
+    walk(get_command(app))
+
+
 def test_every_guard_and_pack_is_named() -> None:
     """Guards and packs in the README are those of the code."""
     for guard in GUARDS:
