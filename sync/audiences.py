@@ -17,6 +17,8 @@ from sync.store import audience as rows
 from sync.store.audience import Kept
 from sync.store.engine import Connection, Store
 
+_SHOWN: Final = 3
+
 CREATION: Final = 15 * 60
 """Seconds within which a list that was asked for has been made, or never will be: all tries and waits are over."""
 
@@ -119,14 +121,26 @@ def place_list(
     return Place(destination, key, name, None, kept, unclaimed=f'a list "{name}" exists there and is not in our ledger')
 
 
-def place_tag(destination: str, key: str, name: str, kept: Kept | None, carriers: int, adopt: bool) -> Place:
-    """A tag of this name, which `carriers` people have."""
+def place_tag(
+    destination: str, key: str, name: str, kept: Kept | None, carriers: int, strays: str | None, adopt: bool
+) -> Place:
+    """A tag of this name, which `carriers` people have; `strays` tells of others, where we remember none at all."""
     if kept is not None:
         return Place(destination, key, name, name, kept)
-    if carriers and adopt:
-        return Place(destination, key, name, name, None, adopt=True)
-    unclaimed = f'the tag "{name}" is on {people(carriers)} and not in our ledger' if carriers else None
+    if adopt:
+        return Place(destination, key, name, name, None, adopt=bool(carriers))
+    unclaimed = f'the tag "{name}" is on {people(carriers)} and not in our ledger' if carriers else strays
     return Place(destination, key, name, name, None, unclaimed=unclaimed)
+
+
+def strays(kept: Collection[Kept], carriers: Mapping[str, int], names: Iterable[str]) -> str | None:
+    """Tags of our prefix that belong to no segment, where no audience of ours is known: another database made them."""
+    found = sorted(carriers.keys() - {name.lower() for name in names})
+    if kept or not found:
+        return None
+    shown = ", ".join(f'"{tag}" ({people(carriers[tag])})' for tag in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    return f"our ledger is empty, but tags of our prefix belong to no segment: {shown}{more}"
 
 
 def settle_names(conn: Connection, destination: str, named: Mapping[str, str]) -> None:
@@ -146,17 +160,19 @@ def place(
     found: Mapping[str, Sequence[str]],
     made: Mapping[str, Sequence[str]],
     carriers: Mapping[str, int],
+    every: Iterable[str],
     adopt: bool,
 ) -> list[Place]:
-    """One place per segment, in their order."""
+    """One place per segment, in their order. `every` name is one that the configuration gives, ready or not."""
     kept = rows.kept(conn, destination.name)
+    stray = strays(kept.values(), carriers, every)
     placed = []
     for key, name in named.items():
         its = kept.get((destination.name, key))
         if destination.limits.by_email:
             placed.append(place_list(destination.name, key, name, its, found, made.get(key, ()), adopt))
         else:
-            placed.append(place_tag(destination.name, key, name, its, carriers.get(name.lower(), 0), adopt))
+            placed.append(place_tag(destination.name, key, name, its, carriers.get(name.lower(), 0), stray, adopt))
     return placed
 
 

@@ -218,7 +218,7 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
             carriers = ledger.tagged(conn) if _unkept(conn, destination.name, named) else {}
         found, made = {}, {}
     with store.read() as conn:
-        site.placed = audiences.place(conn, destination, named, found, made, carriers, adopt)
+        site.placed = audiences.place(conn, destination, named, found, made, carriers, site.named.values(), adopt)
         site.others = audiences.others(conn, destination.name, site.named)
         site.filled = {
             its.segment

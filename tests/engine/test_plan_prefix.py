@@ -34,6 +34,26 @@ def rig(tmp_path: Path, tags: FakeTags) -> Iterator[PlanRig]:
     rig.store.close()
 
 
+def test_tags_that_another_database_made_are_shown_before_ours_are_written(tmp_path: Path) -> None:
+    """The ledger was lost and the keys are others now: the owner sees what stands there, and says once to go on."""
+    tags = FakeTags()
+    rig = PlanRig(tmp_path / "new.db")
+    rig.destinations = [tags]
+    rig.people(MEMBERS)
+    old = [f"seg-old{letter}" for letter in "abcd"]
+    rig.sql("INSERT INTO customer_tags VALUES (?, ?, 1)", [(number, tag) for tag in old for number in (1, 2)])
+    rig.segment(VIP, MEMBERS)
+    plan = rig.plan()
+    assert held(plan) == [("unknown-ledger", "vip")]
+    assert '"seg-olda" (2 people), "seg-oldb" (2 people), "seg-oldc" (2 people) and 1 more' in plan.guards[0].text
+    assert rig.plan("unknown-ledger").guards == ()
+    rig.sync(adopt=True)
+    assert tags.state() == {"seg-vip": list(MEMBERS)}
+    rig.segment(Wish("new", "New"), MEMBERS)
+    assert rig.plan().guards == ()
+    rig.store.close()
+
+
 def held(plan: Plan) -> list[tuple[str, str]]:
     return [(guard.guard, guard.segment) for guard in plan.guards]
 
