@@ -83,19 +83,36 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _told(task: str, done: int, total: int | None) -> str:
+    """`8,655 read` of a stream whose end is not known, `1,200 of 2,004` of what has one."""
+    if total is not None:
+        return f"{done:,} of {total:,}"
+    return f"{done:,}" if ":" in task else f"{done:,} read"
+
+
 class Bars(Progress):
-    """Progress bars on stderr, for terminals only; use as a context manager."""
+    """Progress on stderr, for terminals only: a bar where the end is known, else a spinner and a count.
+
+    Use as a context manager.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
         from rich.progress import Progress as RichProgress
+
+        class Way(ProgressColumn):
+            """The bar or the spinner."""
+
+            spinner, bar = SpinnerColumn(), BarColumn()
+
+            def render(self, task: Task) -> Any:
+                return (self.spinner if task.total is None else self.bar).render(task)
 
         self._bars = RichProgress(
             TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[told]:>18}"),
+            Way(),
             console=Console(stderr=True),
             transient=True,
         )
@@ -110,8 +127,8 @@ class Bars(Progress):
 
     def update(self, task: str, done: int, total: int | None = None) -> None:
         if task not in self._tasks:
-            self._tasks[task] = self._bars.add_task(task, total=total)
-        self._bars.update(self._tasks[task], completed=done, total=total)
+            self._tasks[task] = self._bars.add_task(task, total=total, told="")
+        self._bars.update(self._tasks[task], completed=done, total=total, told=_told(task, done, total))
 
 
 class _Quiet(Silent):
