@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -11,9 +13,9 @@ from sync.cli.segments import members_as_of
 from sync.cli.summary import concerns, run_text
 from sync.cli.wiring import as_of_instant, offline_view, workspace
 from sync.errors import UsageError
-from sync.plan_value import Plan
+from sync.plan_value import BEHIND, Plan
 from sync.present import plan_text
-from sync.runs import RunReport, Steps, run
+from sync.runs import RunReport, Steps, Workspace, run
 from sync.segments.evaluate import missing_sources
 
 CHANGES = 10
@@ -45,7 +47,7 @@ def run_sync(
     )
     with workspace(config, online=True) as work:
         report = run(work, "sync", steps)
-    finish(report, as_json=as_json, with_plan=dry_run)
+    finish(report, as_json=as_json, with_plan=dry_run, own=_own(work))
 
 
 def run_pull(*, config: Path | None, full: bool, only: str | None, as_json: bool) -> None:
@@ -81,7 +83,7 @@ def run_plan(
     if as_json:
         show_json(plan.to_json())
     else:
-        _show_plan(plan)
+        _show_plan(plan, _own(work))
     if report.exit:
         _warn(report, plan_shown=not as_json)
         raise typer.Exit(report.exit)
@@ -102,7 +104,7 @@ def run_apply(
     steps = Steps(plan=plan_id is None, apply=True, plan_id=plan_id, force=tuple(force), adopt=adopt)
     with workspace(config, online=True) as work:
         report = run(work, "apply", steps)
-    finish(report, as_json=as_json)
+    finish(report, as_json=as_json, own=_own(work))
 
 
 def _plan_of(report: RunReport) -> Plan:
@@ -120,10 +122,11 @@ def _now_only(command: str, as_of: str | None) -> None:
         raise UsageError(f"{command}: --as-of looks back and never writes; {command} works on the present only")
 
 
-def finish(report: RunReport, *, as_json: bool, with_plan: bool = False) -> None:
+def finish(report: RunReport, *, as_json: bool, with_plan: bool = False, own: Collection[str] = ()) -> None:
     """The report on stdout, what wants attention on stderr. Raises Exit with the run's code.
 
-    The plan comes last, because it ends with the next command; one that is held is always shown.
+    The plan comes last, because it ends with the next command; one that is held is always shown. `own` are the segments
+    that the owner wrote.
     """
     plan_shown = not as_json and report.plan is not None and (with_plan or report.plan.held)
     if as_json:
@@ -132,7 +135,7 @@ def finish(report: RunReport, *, as_json: bool, with_plan: bool = False) -> None
         show(run_text(report))
     if plan_shown:
         show()
-        _show_plan(_plan_of(report))
+        _show_plan(_plan_of(report), own)
     if plan_shown and with_plan:
         show("\nDry run: nothing was written.")
     _warn(report, plan_shown=plan_shown)
@@ -144,6 +147,13 @@ def _warn(report: RunReport, *, plan_shown: bool) -> None:
         note(line)
 
 
-def _show_plan(plan: Plan) -> None:
-    for line in plan_text(plan):
+def _show_plan(plan: Plan, own: Collection[str]) -> None:
+    """A catalogue entry that cannot be answered is no news in a plan: `segments list` and `status` name it."""
+    told = tuple((key, why) for key, why in plan.unavailable if key in own or why == BEHIND)
+    for line in plan_text(replace(plan, unavailable=told)):
         show(line)
+
+
+def _own(work: Workspace) -> frozenset[str]:
+    """The segments that the owner wrote."""
+    return frozenset(its.key for its in work.segments if its.pack is None)

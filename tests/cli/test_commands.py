@@ -92,6 +92,7 @@ def test_the_text_of_a_sync_names_what_was_read_and_written(changeable: TestShop
     """Dry: the plan stands last and ends with the next command, and nothing is written; then the sync itself."""
     dry = answer(changeable, "sync", "--dry-run")
     assert changeable.writes == 0
+    assert "payment-failed" not in dry.out
     *_, following, _, last = dry.out.splitlines()
     assert following.startswith("Next: regulars apply ")
     assert last == "Dry run: nothing was written."
@@ -304,6 +305,25 @@ def test_status_reads_stored_rows_only(shop: TestShop) -> None:
     assert re.search(r"^\d+ orders? in USD \([\d.]+ USD in all\)", text, re.MULTILINE) or "in USD" not in text
     check_private(text, shop)
     assert shop.requests() == calls
+
+
+def test_a_held_run_says_why_once(changeable: TestShop) -> None:
+    """On stdout with the plan, in one line on stderr; the status keeps it."""
+    answer(changeable, "sync")
+    edited = changeable.config.read_text().replace("[tags]", "[guards]\naccept = []\n\n[tags]")
+    changeable.config.write_text(edited.replace('"lifecycle", ', "").replace("packs = [", 'packs = ["lifecycle", '))
+    own = '[segment.loyal]\nname = "Loyal customers"\nwhere = "number_of_orders >= 1"\n'
+    (changeable.folder / "segments.toml").write_text(own)
+    ran = changeable.call("sync", "--no-pull")
+    assert ran.code == 5
+    [line] = ran.err.splitlines()
+    assert line.endswith("and not written; `regulars plan` says why and what lets them pass")
+    assert "definition-changed" in line
+    assert ran.out.count("tags: loyal: its condition has changed") == 1
+    held = answer(changeable, "status", "--json").json()["held"]
+    assert {its["run"] for its in held} == {4}
+    assert all(its["text"].split(": ")[1] == "loyal" for its in held)
+    assert "Held by run 4, not written" in answer(changeable, "status").out
 
 
 def test_doctor_finds_nothing_wrong(shop: TestShop) -> None:
