@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Collection, Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import IO, Any, Literal
@@ -13,6 +12,7 @@ import orjson
 
 from mappings.money import exponent, to_text
 from mappings.vocabulary import Attribute, load_vocabulary
+from sync.clock import iso
 from sync.metrics.attributes import is_available, list_entries, people
 from sync.store.engine import Connection
 
@@ -95,13 +95,9 @@ def _converter(one: Attribute, places: int, text: bool) -> Callable[[Any], Any]:
         scale = Decimal(1).scaleb(places)
         return _unless_missing(lambda value: decimal(format(Decimal(repr(float(value))) / scale, "f")))
     if one.kind == "date":
-        return _unless_missing(_iso)
+        return _unless_missing(iso)
     return lambda value: value
 
 
 def _unless_missing(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
-
-
-def _iso(instant: int) -> str:
-    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

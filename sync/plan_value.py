@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import orjson
 
+from sync.clock import iso
 from sync.guards import Guard
 
 BEHIND = "not evaluated since the last pull; run `regulars derive`"
@@ -131,7 +131,7 @@ class Plan:
         """The stable machine form (`plan --json`)."""
         return {
             "id": self.id,
-            "now": datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "now": iso(self.now),
             "guards": [asdict(guard) for guard in self.guards],
             "audiences": [its.to_json() for its in self.audiences],
             "calls_estimated": self.calls_estimated,
