@@ -85,7 +85,7 @@ def test_explained_truths_are_the_readings_truths(conn: Connection, pair: tuple[
     fill(conn, world)
     at = compiling.moment(world.now, world.settings)
     for number, person in enumerate(world.people, start=1):
-        clause = Explained(conn, at, number).clause(tree)
+        clause = Explained(conn, at, number, _rule(tree)).clause(tree)
         assert clause.truth is truth(tree, person, world)
         if isinstance(tree, t.And | t.Or):
             assert [part.truth for part in clause.parts] == [truth(part, person, world) for part in tree.parts]

@@ -69,13 +69,13 @@ def test_an_import_without_an_id_is_an_error_of_ours() -> None:
 
 
 def test_nothing_but_addresses_goes_into_an_import() -> None:
-    """No null, no external id, no consent, and one list."""
-    call = wire_imports.create_job("L1", ["ann@example.org"])
+    """No null, no external id, no consent, and no list."""
+    call = wire_imports.create_job(["ann@example.org"])
 
     assert call.json["data"]["attributes"] == {
         "profiles": {"data": [{"type": "profile", "attributes": {"email": "ann@example.org"}}]}
     }
-    assert call.json["data"]["relationships"] == {"lists": {"data": [{"type": "list", "id": "L1"}]}}
+    assert "relationships" not in call.json["data"]
 
 
 def test_changes_are_asked_for_from_the_instant_on() -> None:
