@@ -115,15 +115,6 @@ def test_an_unavailable_segment_is_named_and_not_compared(rig: PlanRig) -> None:
     assert tags.state() == {"seg-vip": [1, 2, 3, 4]}
 
 
-def test_a_condition_that_was_not_evaluated_yet_is_not_planned(rig: PlanRig) -> None:
-    """Membership of the former condition is never sent under the new one."""
-    rig.destinations = [FakeTags()]
-    rig.people([1])
-    rig.segment(VIP, [1])
-    rig.wishes = [Wish("vip", "VIPs", rule_hash="r2")]
-    assert rig.plan().unavailable == (("vip", "not evaluated yet; run `regulars derive`"),)
-
-
 def test_names_that_clash_or_are_too_long_stop_the_plan(rig: PlanRig) -> None:
     """Two segments never share a list, and no name is cut."""
     rig.destinations = [FakeLists()]

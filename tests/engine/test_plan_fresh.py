@@ -88,3 +88,9 @@ def test_a_plan_whose_ops_are_there_already_does_not_write_them_again(rig: PlanR
     rig.run += 5
     rig.plan()
     assert rig.rows("SELECT * FROM plan_op") == rows
+
+
+def test_a_condition_that_was_not_evaluated_yet_is_not_planned(rig: PlanRig) -> None:
+    """Membership of the former condition is never sent under the new one."""
+    rig.wishes = [Wish("vip", "VIPs", rule_hash="r2")]
+    assert rig.plan().unavailable == (("vip", "not evaluated yet; run `regulars derive`"),)
