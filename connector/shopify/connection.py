@@ -65,9 +65,7 @@ class Connection:
         for path in answer.denied:
             if path not in self.denied:
                 self.denied[path] = None
-                _log.warning(
-                    "shopify: %s: access to %s is denied; see regulars doctor", call.operation, path
-                )
+                _log.warning("shopify: %s: access to %s is denied; see regulars doctor", call.operation, path)
         return Asked(answer, self.client.calls - before)
 
     def shop(self) -> Shop:

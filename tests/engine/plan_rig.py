@@ -148,9 +148,7 @@ class PlanRig:
         """As `apply PLAN` does: the plan is held against the present first."""
         kept = load(self.store, plan.id)
         rechecked, failed = recheck(kept, self.wishes, self.destinations, self.store, now=self.now, accept=accept)
-        report = apply(
-            rechecked, self.destinations, self.store, now=self.now, clock=self.clock, checked=failed or None
-        )
+        report = apply(rechecked, self.destinations, self.store, now=self.now, clock=self.clock, checked=failed or None)
         return rechecked, report
 
     def later(self, hours: float) -> None:
