@@ -20,7 +20,7 @@ from connector.base import Access, Source
 from connector.shopify import ShopifySettings, platform
 from connector.shopify.documents import document
 from sync.clock import SystemClock
-from sync.extract import run_stream
+from sync.pull.extract import run_stream
 from sync.store.engine import Store, open_store
 from sync.store.migrations import build_indexes
 

@@ -49,7 +49,8 @@ def _peak() -> int:
 
 def main() -> None:
     from bench.ingest import new_store, pull_orders, source
-    from sync import apply, metrics, plan
+    from sync import metrics
+    from sync.push import apply, plan
     from sync.segments import evaluate
 
     address, folder = sys.argv[1], Path(sys.argv[2])

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from connector import PLATFORMS, load_platform
 from connector.base import Platform, Secret
 from sync.errors import ConfigError
-from sync.guards import GUARDS
+from sync.push.guards import GUARDS
 
 
 class _Section(BaseModel):

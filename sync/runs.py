@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 from connector.base import Clock, Destination, Shop, Source
 from connector.errors import PlatformError, Unavailable
 from connector.redact import redact
-from sync.apply import ApplyReport, apply, check_keys
 from sync.config import Project
 from sync.errors import Held, RegularsError
-from sync.guards import TRUNCATED_HISTORY
 from sync.log import bind_run
 from sync.metrics import MetricSettings, MetricsReport, refresh
-from sync.plan import config_digest, make_plan
-from sync.plan_value import Plan
 from sync.progress import Progress
-from sync.pull import PullReport, pull
-from sync.recheck import recheck
+from sync.pull.pull import PullReport, pull
+from sync.push.apply import ApplyReport, apply, check_keys
+from sync.push.guards import TRUNCATED_HISTORY
+from sync.push.plan import config_digest, make_plan
+from sync.push.plan_value import Plan
+from sync.push.recheck import recheck
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
 from sync.segments.yardsticks import note_yardsticks

@@ -17,7 +17,7 @@ from sync.cli.segments import find, people_of
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.clock import iso, local
 from sync.errors import UsageError
-from sync.export import Format, export_customers
+from sync.metrics.export import Format, export_customers
 from sync.segments.explain import Clause, Explanation, explain
 from sync.segments.moved import Move
 from sync.store import reports

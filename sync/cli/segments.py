@@ -8,11 +8,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from sync.audiences import retire
 from sync.cli.output import counted, note, show, show_json, table, wrapped
 from sync.cli.wiring import View, as_of_instant, offline_view, workspace
 from sync.config import load_project
 from sync.errors import RegularsError, UsageError
+from sync.push.audiences import retire
 from sync.runs import Workspace
 from sync.segments.catalogue import Segment, load, warnings
 from sync.segments.evaluate import members, members_at, missing_sources

@@ -13,8 +13,8 @@ from sync.cli.segments import members_as_of
 from sync.cli.summary import concerns, run_text
 from sync.cli.wiring import as_of_instant, offline_view, workspace
 from sync.errors import UsageError
-from sync.plan_value import BEHIND, Plan
-from sync.present import plan_text
+from sync.push.plan_value import BEHIND, Plan
+from sync.push.present import plan_text
 from sync.runs import RunReport, Steps, Workspace, run
 from sync.segments.evaluate import missing_sources
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from sync.apply import DestinationReport
 from sync.cli.output import counted, table
-from sync.guards import TRUNCATED_HISTORY
-from sync.plan_value import BEHIND
+from sync.push.apply import DestinationReport
+from sync.push.guards import TRUNCATED_HISTORY
+from sync.push.plan_value import BEHIND
 from sync.runs import RunReport
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sync import outbox
-from sync.consent import STANDING, moved_sql
+from sync.push import outbox
+from sync.push.consent import STANDING, moved_sql
 from sync.store.engine import Connection
 from sync.store.ledger import hashed
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sync import plan_value
 from sync.errors import UsageError
-from sync.plan_value import Plan
+from sync.push import plan_value
+from sync.push.plan_value import Plan
 from sync.store import state
 from sync.store.engine import Connection, Store
 

@@ -1,4 +1,4 @@
-"""The ops of a plan, from its making to their receipts. States and legal steps: `sync.outbox`."""
+"""The ops of a plan, from its making to their receipts. States and legal steps: `sync.push.outbox`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.base import Audience, Destination, Limits, Op, Person, Receipt
-from sync import outbox
-from sync.consent import LIVE, moved_sql, reason_sql, record_sql
+from sync.push import outbox
+from sync.push.consent import LIVE, moved_sql, reason_sql, record_sql
 from sync.store.engine import Connection
 from sync.store.ledger import listed
 

@@ -303,7 +303,7 @@ class Ledger(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """One op on its way out. States and transitions: `sync.outbox`; the indexes hold what is not settled."""
+    """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled."""
 
     __tablename__ = "outbox"
     __table_args__ = (

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from sync.cli.main import app
 from sync.config import load_project
-from sync.guards import GUARDS
+from sync.push.guards import GUARDS
 from sync.segments.catalogue import load, pack_names
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ from typing import Any
 from fake_destination import Killed
 
 from connector.base import Destination, Shop
-from sync.apply import ApplyReport, apply
 from sync.clock import ManualClock
-from sync.plan import Plan, make_plan
-from sync.recheck import recheck
+from sync.push.apply import ApplyReport, apply
+from sync.push.plan import Plan, make_plan
+from sync.push.recheck import recheck
 from sync.store.engine import Connection, Store, open_store
 from sync.store.plans import load
 

@@ -11,8 +11,8 @@ from fake_source import NOW, FakeSource
 
 from connector.base import Stream
 from sync.clock import ManualClock
-from sync.extract import StreamReport, run_stream
-from sync.pull import PullReport, pull
+from sync.pull.extract import StreamReport, run_stream
+from sync.pull.pull import PullReport, pull
 from sync.store.engine import Store, open_store
 
 UTC = ZoneInfo("UTC")

@@ -10,8 +10,8 @@ from fake_destination import FakeLists, Killed
 from plan_rig import PlanRig, Wish
 
 from connector.errors import PlatformError, Stopped, Unavailable
-from sync.audiences import CREATION
-from sync.plan import Plan
+from sync.push.audiences import CREATION
+from sync.push.plan import Plan
 
 VIP = Wish("vip", "VIPs")
 NO_ANSWER = Unavailable("mail", "create", "no answer after 4 tries")

@@ -10,8 +10,8 @@ from fake_destination import FakeLists, FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
 from connector.base import Op, Profile, Receipt
-from sync import consent
-from sync.plan_value import AudiencePlan
+from sync.push import consent
+from sync.push.plan_value import AudiencePlan
 
 VIP = Wish("vip", "VIPs")
 

@@ -14,8 +14,8 @@ from metrics_reference import DAY, Bought, History, Person
 from metrics_rig import BERLIN, NOW, put
 
 from sync.clock import ManualClock
-from sync.export import export_customers
 from sync.metrics import MetricSettings, as_of, refresh
+from sync.metrics.export import export_customers
 from sync.store.engine import Store, open_store
 
 SETTINGS = MetricSettings(BERLIN, "EUR")

@@ -11,10 +11,10 @@ from plan_rig import NOW, PlanRig, Wish
 
 from connector.base import Shop
 from connector.errors import AuthError, Unavailable
-from sync.audiences import retire
 from sync.errors import SegmentError, UsageError
-from sync.plan import Plan
-from sync.plan_value import AudiencePlan, dump, load
+from sync.push.audiences import retire
+from sync.push.plan import Plan
+from sync.push.plan_value import AudiencePlan, dump, load
 from sync.store import sight
 from sync.store.sight import Sight
 

@@ -10,7 +10,7 @@ from fake_destination import FakeLists
 from plan_rig import PlanRig, Wish
 
 from connector.errors import Unavailable
-from sync.plan import Plan
+from sync.push.plan import Plan
 
 VIP = Wish("vip", "VIPs")
 

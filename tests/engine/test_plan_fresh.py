@@ -10,7 +10,7 @@ from fake_destination import FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
 from sync.errors import Held
-from sync.plan_value import BEHIND
+from sync.push.plan_value import BEHIND
 
 VIP = Wish("vip", "VIPs")
 CARTS = Wish("cart", "Cart", sources=frozenset({"carts"}))

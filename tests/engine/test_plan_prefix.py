@@ -9,8 +9,8 @@ import pytest
 from fake_destination import FakeTags
 from plan_rig import PlanRig, Wish
 
-from sync.audiences import retire
-from sync.plan import Plan
+from sync.push.audiences import retire
+from sync.push.plan import Plan
 
 VIP = Wish("vip", "VIPs")
 MEMBERS = range(1, 21)

@@ -10,7 +10,7 @@ from fake_destination import FakeLists, FakeTags
 from plan_rig import PlanRig, Wish
 
 from connector.errors import Unavailable
-from sync.present import plan_text
+from sync.push.present import plan_text
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from connector.sandbox.world import World
 from connector.shopify import ShopifySettings, platform
 from connector.shopify.sandbox import ShopifySandbox
 from sync.clock import ManualClock
-from sync.pull import PullReport, pull
+from sync.pull.pull import PullReport, pull
 from sync.store.engine import Store, open_store
 
 NOW = 1_795_000_000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.errors import UsageError
-from sync.guards import GUARDS, Facts, check, is_passed, parse_force
+from sync.push.guards import GUARDS, Facts, check, is_passed, parse_force
 
 NOW = 1_790_000_000
 

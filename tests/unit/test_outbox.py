@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync import outbox
+from sync.push import outbox
 
 
 @pytest.mark.parametrize("outcome", ["done", "refused", "retry"])

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from sync.clock import iso
-from sync.guards import Guard
+from sync.push.guards import Guard
 
 BEHIND = "not evaluated since the last pull; run `regulars derive`"
 """Of a segment whose members are not those of the facts here, or are a day old: time alone moves people."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from connector.base import Audience, Batch, Clock, Destination, Op, Receipt
 from connector.errors import AuthError, PlatformError, ScopeError, Unavailable
-from sync import outbox
 from sync.errors import Held
-from sync.guards import UNKNOWN_LEDGER
-from sync.opening import Opening
-from sync.plan_value import AudiencePlan, Plan, digest
 from sync.progress import Progress, Silent
+from sync.push import outbox
+from sync.push.guards import UNKNOWN_LEDGER
+from sync.push.opening import Opening
+from sync.push.plan_value import AudiencePlan, Plan, digest
 from sync.store import audience as audience_rows
 from sync.store import ledger, plans, queue
 from sync.store.engine import Connection, Store

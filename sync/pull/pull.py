@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 
 from connector.base import Shop, Source, Stream
 from sync.errors import StoreError, UsageError
-from sync.extract import Intake, StreamReport, run_stream
 from sync.progress import Progress, Silent
+from sync.pull.extract import Intake, StreamReport, run_stream
+from sync.pull.sweep import SWEPT, Sweep, SweepReport
 from sync.store import identity, sight, state
 from sync.store.engine import Store
 from sync.store.migrations import build_indexes
 from sync.store.settle import settle
-from sync.sweep import SWEPT, Sweep, SweepReport
 
 _ORDER = ("customers", "orders", "carts")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connector.base import Destination
-from sync.consent import LIVE, reason_sql
 from sync.progress import Progress
+from sync.push.consent import LIVE, reason_sql
 from sync.store import ledger, state
 from sync.store.engine import Store
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from connector.base import Audience, Clock, Destination
 from connector.errors import BadRequest, PlatformError
-from sync.audiences import unheard
-from sync.plan_value import AudiencePlan, Plan
+from sync.push.audiences import unheard
+from sync.push.plan_value import AudiencePlan, Plan
 from sync.store import audience as rows
 from sync.store import state
 from sync.store.audience import Kept

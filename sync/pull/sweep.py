@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from connector.base import Record, Source
-from sync.extract import Intake
 from sync.progress import Progress
+from sync.pull.extract import Intake
 from sync.store import identity, state
 from sync.store.engine import Connection, Store
 from sync.store.identity import listed, mark_dirty

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from connector.base import Destination
 from connector.errors import BadReply, PlatformError, Unavailable
-from sync import guards, identities
 from sync.errors import Held
-from sync.guards import Facts, Guard
-from sync.plan import Wish, read_ages, stale
-from sync.plan_value import AudiencePlan, Plan
+from sync.push import guards, identities
+from sync.push.guards import Facts, Guard
+from sync.push.plan import Wish, read_ages, stale
+from sync.push.plan_value import AudiencePlan, Plan
 from sync.store import state
 from sync.store.engine import Connection, Store
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from connector.base import Destination
 from sync.errors import SegmentError, UsageError
-from sync.guards import people
+from sync.push.guards import people
 from sync.store import audience as rows
 from sync.store.audience import Kept
 from sync.store.engine import Connection, Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from sync.guards import UNKNOWN_LEDGER, people
-from sync.plan_value import AudiencePlan, Plan
+from sync.push.guards import UNKNOWN_LEDGER, people
+from sync.push.plan_value import AudiencePlan, Plan
 
 _SKIPPED = {
     "no_email": "without an address of their own",

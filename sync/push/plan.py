@@ -9,13 +9,13 @@ from typing import Protocol
 
 from connector.base import Audience, Destination, Shop
 from connector.errors import BadReply, Unavailable
-from sync import audiences, consent, guards, identities, plan_value
-from sync.audiences import Place
-from sync.consent import Waterfall
 from sync.errors import UsageError
-from sync.guards import Facts, Guard
-from sync.plan_value import BEHIND, AudiencePlan, Plan
 from sync.progress import Progress, Silent
+from sync.push import audiences, consent, guards, identities, plan_value
+from sync.push.audiences import Place
+from sync.push.consent import Waterfall
+from sync.push.guards import Facts, Guard
+from sync.push.plan_value import BEHIND, AudiencePlan, Plan
 from sync.store import audience as audience_rows
 from sync.store import diff, ledger, plans, queue, sight, state
 from sync.store.diff import Counts
