@@ -10,32 +10,18 @@ is known unchanged without looking further. A child table's key begins with its 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, false, text
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
-_BIG = BigInteger().with_variant(Integer(), "sqlite")
-_ZERO = {"server_default": text("0")}
-_FALSE = {"server_default": false()}
-_CLUSTERED = {"sqlite_with_rowid": False}
-
-
-def _id() -> Column[int]:
-    return Column(_BIG, primary_key=True, autoincrement=False)
-
-
-def _ref() -> Column[int | None]:
-    return Column(_BIG, nullable=True)
-
-
-def _digest() -> Column[int | None]:
-    return Column(_BIG, nullable=True)
+from sync.store import tables_push  # noqa: F401 - declares its tables on the same metadata
+from sync.store.columns import CLUSTERED, FALSE, ZERO, digest_column, own_id, reference
 
 
 class Customer(SQLModel, table=True):
     """A person of the shop. `email_key` is the trimmed, lower-cased address."""
 
     __tablename__ = "customers"
-    id: int = Field(sa_column=_id())
+    id: int = Field(sa_column=own_id())
     created_at: int | None = None
     updated_at: int | None = None
     email: str | None = None
@@ -54,27 +40,27 @@ class Customer(SQLModel, table=True):
     platform_rfm_group: str | None = None
     platform_spend_tier: str | None = None
     gone_at: int | None = None
-    digest: int | None = Field(default=None, sa_column=_digest())
-    merged_into: int | None = Field(default=None, sa_column=_ref())
+    digest: int | None = Field(default=None, sa_column=digest_column())
+    merged_into: int | None = Field(default=None, sa_column=reference())
 
 
 class CustomerTag(SQLModel, table=True):
     """A tag or label as the platform spells it; `ours` = it carries our prefix, kept for audit only."""
 
     __tablename__ = "customer_tags"
-    __table_args__ = _CLUSTERED
-    customer_id: int = Field(sa_column=_id())
+    __table_args__ = CLUSTERED
+    customer_id: int = Field(sa_column=own_id())
     tag: str = Field(primary_key=True)
-    ours: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    ours: bool = Field(default=False, sa_column_kwargs=FALSE)
 
 
 class Order(SQLModel, table=True):
     """An order. `placed_at` is the business date; `gross` the list value of its lines, `total` as charged."""
 
     __tablename__ = "orders"
-    id: int = Field(sa_column=_id())
-    customer_id: int | None = Field(default=None, sa_column=_ref())
-    source_customer_id: int | None = Field(default=None, sa_column=_ref())
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
+    source_customer_id: int | None = Field(default=None, sa_column=reference())
     email_key: str | None = None
     name: str | None = None
     placed_at: int | None = None
@@ -83,26 +69,26 @@ class Order(SQLModel, table=True):
     created_at: int | None = None
     updated_at: int | None = None
     currency: str | None = None
-    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
-    discount: int = Field(default=0, sa_column_kwargs=_ZERO)
-    total: int = Field(default=0, sa_column_kwargs=_ZERO)
-    refunded: int = Field(default=0, sa_column_kwargs=_ZERO)
-    coupon: bool = Field(default=False, sa_column_kwargs=_FALSE)
-    test: bool = Field(default=False, sa_column_kwargs=_FALSE)
+    gross: int = Field(default=0, sa_column_kwargs=ZERO)
+    discount: int = Field(default=0, sa_column_kwargs=ZERO)
+    total: int = Field(default=0, sa_column_kwargs=ZERO)
+    refunded: int = Field(default=0, sa_column_kwargs=ZERO)
+    coupon: bool = Field(default=False, sa_column_kwargs=FALSE)
+    test: bool = Field(default=False, sa_column_kwargs=FALSE)
     cancelled_at: int | None = None
     status: str | None = None
     channel: str | None = None
     gone_at: int | None = None
-    digest: int | None = Field(default=None, sa_column=_digest())
+    digest: int | None = Field(default=None, sa_column=digest_column())
 
 
 class OwnerMove(SQLModel, table=True):
     """The platform moved orders or carts from one customer to another: what tells a merged customer's survivor."""
 
     __tablename__ = "owner_move"
-    __table_args__ = _CLUSTERED
-    source_customer_id: int = Field(sa_column=_id())
-    target_customer_id: int = Field(sa_column=_id())
+    __table_args__ = CLUSTERED
+    source_customer_id: int = Field(sa_column=own_id())
+    target_customer_id: int = Field(sa_column=own_id())
     at: int
 
 
@@ -110,82 +96,82 @@ class OrderCode(SQLModel, table=True):
     """A discount code used on an order."""
 
     __tablename__ = "order_codes"
-    __table_args__ = _CLUSTERED
-    order_id: int = Field(sa_column=_id())
+    __table_args__ = CLUSTERED
+    order_id: int = Field(sa_column=own_id())
     code: str = Field(primary_key=True)
-    customer_id: int | None = Field(default=None, sa_column=_ref())
+    customer_id: int | None = Field(default=None, sa_column=reference())
 
 
 class OrderLine(SQLModel, table=True):
     """A line. `gross` is list value, `net` is list value minus all discounts allocated to it."""
 
     __tablename__ = "order_lines"
-    __table_args__ = _CLUSTERED
-    order_id: int = Field(sa_column=_id())
-    id: int = Field(sa_column=_id())
-    customer_id: int | None = Field(default=None, sa_column=_ref())
+    __table_args__ = CLUSTERED
+    order_id: int = Field(sa_column=own_id())
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
     placed_at: int | None = None
-    product_id: int | None = Field(default=None, sa_column=_ref())
+    product_id: int | None = Field(default=None, sa_column=reference())
     title: str | None = None
     category: str | None = None
     brand: str | None = None
-    quantity: int = Field(default=0, sa_column_kwargs=_ZERO)
-    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
-    discount: int = Field(default=0, sa_column_kwargs=_ZERO)
-    net: int = Field(default=0, sa_column_kwargs=_ZERO)
+    quantity: int = Field(default=0, sa_column_kwargs=ZERO)
+    gross: int = Field(default=0, sa_column_kwargs=ZERO)
+    discount: int = Field(default=0, sa_column_kwargs=ZERO)
+    net: int = Field(default=0, sa_column_kwargs=ZERO)
 
 
 class Refund(SQLModel, table=True):
     """Money that went back, on its own date."""
 
     __tablename__ = "refunds"
-    __table_args__ = _CLUSTERED
-    order_id: int = Field(sa_column=_id())
-    id: int = Field(sa_column=_id())
-    customer_id: int | None = Field(default=None, sa_column=_ref())
+    __table_args__ = CLUSTERED
+    order_id: int = Field(sa_column=own_id())
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
     refunded_at: int | None = None
-    amount: int = Field(default=0, sa_column_kwargs=_ZERO)
+    amount: int = Field(default=0, sa_column_kwargs=ZERO)
 
 
 class Cart(SQLModel, table=True):
     """An abandoned checkout; completed ones carry `completed_at`."""
 
     __tablename__ = "carts"
-    id: int = Field(sa_column=_id())
-    customer_id: int | None = Field(default=None, sa_column=_ref())
-    source_customer_id: int | None = Field(default=None, sa_column=_ref())
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
+    source_customer_id: int | None = Field(default=None, sa_column=reference())
     email_key: str | None = None
     created_at: int | None = None
     updated_at: int | None = None
     completed_at: int | None = None
     currency: str | None = None
-    total: int = Field(default=0, sa_column_kwargs=_ZERO)
+    total: int = Field(default=0, sa_column_kwargs=ZERO)
     gone_at: int | None = None
-    digest: int | None = Field(default=None, sa_column=_digest())
+    digest: int | None = Field(default=None, sa_column=digest_column())
 
 
 class CartLine(SQLModel, table=True):
     """A line of a cart; `gross` is list value."""
 
     __tablename__ = "cart_lines"
-    __table_args__ = _CLUSTERED
-    cart_id: int = Field(sa_column=_id())
-    id: int = Field(sa_column=_id())
-    customer_id: int | None = Field(default=None, sa_column=_ref())
-    product_id: int | None = Field(default=None, sa_column=_ref())
+    __table_args__ = CLUSTERED
+    cart_id: int = Field(sa_column=own_id())
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
+    product_id: int | None = Field(default=None, sa_column=reference())
     title: str | None = None
     category: str | None = None
     brand: str | None = None
-    quantity: int = Field(default=0, sa_column_kwargs=_ZERO)
-    gross: int = Field(default=0, sa_column_kwargs=_ZERO)
+    quantity: int = Field(default=0, sa_column_kwargs=ZERO)
+    gross: int = Field(default=0, sa_column_kwargs=ZERO)
 
 
 class ProductTag(SQLModel, table=True):
     """A tag of a product, as last seen on a line."""
 
     __tablename__ = "product_tags"
-    __table_args__ = _CLUSTERED
-    product_id: int = Field(sa_column=_id())
+    __table_args__ = CLUSTERED
+    product_id: int = Field(sa_column=own_id())
     tag: str = Field(primary_key=True)
 
 
@@ -193,16 +179,16 @@ class Dirty(SQLModel, table=True):
     """Customers whose facts changed since their metrics were computed."""
 
     __tablename__ = "dirty"
-    customer_id: int = Field(sa_column=_id())
+    customer_id: int = Field(sa_column=own_id())
 
 
 class Membership(SQLModel, table=True):
     """Who is in which segment now."""
 
     __tablename__ = "membership"
-    __table_args__ = _CLUSTERED
+    __table_args__ = CLUSTERED
     segment: str = Field(primary_key=True)
-    customer_id: int = Field(sa_column=_id())
+    customer_id: int = Field(sa_column=own_id())
     since: int
     run_id: int
 
@@ -224,8 +210,8 @@ class MembershipMask(SQLModel, table=True):
     """Cache of `membership` as bit masks, 60 segments a word; rebuildable."""
 
     __tablename__ = "membership_mask"
-    __table_args__ = _CLUSTERED
-    customer_id: int = Field(sa_column=_id())
+    __table_args__ = CLUSTERED
+    customer_id: int = Field(sa_column=own_id())
     word: int = Field(primary_key=True)
     mask: int = Field(default=0, sa_type=BigInteger)
 
@@ -238,7 +224,7 @@ class SegmentState(SQLModel, table=True):
     name: str
     rule_hash: str
     bit: int
-    size: int = Field(default=0, sa_column_kwargs=_ZERO)
+    size: int = Field(default=0, sa_column_kwargs=ZERO)
     missing: str | None = None
     evaluated_at: int | None = None
 
@@ -247,7 +233,7 @@ class Evaluation(SQLModel, table=True):
     """When a run evaluated the segments, when that was done before, and which were new or changed (a JSON list)."""
 
     __tablename__ = "evaluation"
-    run_id: int = Field(sa_column=_id())
+    run_id: int = Field(sa_column=own_id())
     at: int
     since: int | None = None
     ruled: str
@@ -257,111 +243,11 @@ class Yardstick(SQLModel, table=True):
     """Append-only: a figure of the store, or the cut of a rank, was another in this run than in the one before."""
 
     __tablename__ = "yardstick"
-    __table_args__ = _CLUSTERED
+    __table_args__ = CLUSTERED
     name: str = Field(primary_key=True)
-    run_id: int = Field(sa_column=_id())
+    run_id: int = Field(sa_column=own_id())
     before: float | None = None
     value: float | None = None
-
-
-class AudienceRow(SQLModel, table=True):
-    """A tag, label or list that we keep at a destination."""
-
-    __tablename__ = "audience"
-    destination: str = Field(primary_key=True)
-    segment: str = Field(primary_key=True)
-    name: str
-    remote_id: str | None = None
-    adopted: bool = Field(default=False, sa_column_kwargs=_FALSE)
-    filled_at: int | None = None
-    rule_hash: str | None = None
-    retired: bool = Field(default=False, sa_column_kwargs=_FALSE)
-    creating_since: int | None = None
-    apart: bool = Field(default=False, sa_column_kwargs=_FALSE)
-
-
-class Ledger(SQLModel, table=True):
-    """What a destination has acknowledged: this person is in this audience because we put them there.
-
-    `remote_id` is the profile that was put there; while it is not known, `email_key` is the address that was sent.
-    `refused` is what the destination last said when it was asked to take the person out.
-    """
-
-    __tablename__ = "ledger"
-    __table_args__ = (
-        Index("ix_ledger_refused", "destination", sqlite_where=text("refused IS NOT NULL")),
-        _CLUSTERED,
-    )
-    destination: str = Field(primary_key=True)
-    segment: str = Field(primary_key=True)
-    customer_id: int = Field(sa_column=_id())
-    remote_id: str | None = None
-    run_id: int
-    at: int
-    refused: str | None = None
-    email_key: str | None = None
-
-
-class Outbox(SQLModel, table=True):
-    """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled."""
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        Index("ix_outbox_open", "destination", "id", sqlite_where=text("state IN ('pending', 'sent', 'retry')")),
-        Index(
-            "ix_outbox_key",
-            "destination",
-            "segment",
-            "customer_id",
-            sqlite_where=text("state IN ('pending', 'sent', 'retry')"),
-        ),
-    )
-    id: int | None = Field(default=None, primary_key=True)
-    plan_id: str
-    run_id: int
-    destination: str
-    segment: str
-    customer_id: int
-    action: str
-    state: str
-    attempts: int = Field(default=0, sa_column_kwargs=_ZERO)
-    reason: str | None = None
-    updated_at: int
-
-
-class PlanOp(SQLModel, table=True):
-    """The ops of the plan made last, as they will be queued; `why` = entered, left, lost, moved or doubt."""
-
-    __tablename__ = "plan_op"
-    id: int | None = Field(default=None, primary_key=True)
-    destination: str
-    segment: str
-    customer_id: int
-    action: str
-    why: str
-
-
-class Identity(SQLModel, table=True):
-    """A person at a destination, found by address. `remote_id` NULL = looked for and not known there."""
-
-    __tablename__ = "identity"
-    destination: str = Field(primary_key=True)
-    email_key: str = Field(primary_key=True)
-    remote_id: str | None = None
-    mailable: bool = True
-    reason: str | None = None
-    checked_at: int
-
-
-class Refusal(SQLModel, table=True):
-    """A person a destination will not take. `record` is what of the person it saw: asked again when that differs."""
-
-    __tablename__ = "refusal"
-    destination: str = Field(primary_key=True)
-    customer_id: int = Field(sa_column=_id())
-    reason: str
-    at: int
-    record: str | None = None
 
 
 class StreamState(SQLModel, table=True):
@@ -389,18 +275,6 @@ class SyncRun(SQLModel, table=True):
     finished_at: int | None = None
     exit_code: int | None = None
     report: str | None = None
-
-
-class PlanRow(SQLModel, table=True):
-    """A frozen plan, by its hash."""
-
-    __tablename__ = "plan"
-    id: str = Field(primary_key=True)
-    run_id: int
-    now: int
-    made_at: int
-    applied_at: int | None = None
-    body: str
 
 
 class Quarantine(SQLModel, table=True):

@@ -1,0 +1,120 @@
+"""The schema of what goes out: audiences, ledger, plans, outbox, and people as destinations know them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, text
+from sqlmodel import Field, SQLModel
+
+from sync.store.columns import CLUSTERED, FALSE, ZERO, own_id
+
+
+class AudienceRow(SQLModel, table=True):
+    """A tag, label or list that we keep at a destination."""
+
+    __tablename__ = "audience"
+    destination: str = Field(primary_key=True)
+    segment: str = Field(primary_key=True)
+    name: str
+    remote_id: str | None = None
+    adopted: bool = Field(default=False, sa_column_kwargs=FALSE)
+    filled_at: int | None = None
+    rule_hash: str | None = None
+    retired: bool = Field(default=False, sa_column_kwargs=FALSE)
+    creating_since: int | None = None
+    apart: bool = Field(default=False, sa_column_kwargs=FALSE)
+
+
+class Ledger(SQLModel, table=True):
+    """What a destination has acknowledged: this person is in this audience because we put them there.
+
+    `remote_id` is the profile that was put there; while it is not known, `email_key` is the address that was sent.
+    `refused` is what the destination last said when it was asked to take the person out.
+    """
+
+    __tablename__ = "ledger"
+    __table_args__ = (
+        Index("ix_ledger_refused", "destination", sqlite_where=text("refused IS NOT NULL")),
+        CLUSTERED,
+    )
+    destination: str = Field(primary_key=True)
+    segment: str = Field(primary_key=True)
+    customer_id: int = Field(sa_column=own_id())
+    remote_id: str | None = None
+    run_id: int
+    at: int
+    refused: str | None = None
+    email_key: str | None = None
+
+
+class Outbox(SQLModel, table=True):
+    """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_open", "destination", "id", sqlite_where=text("state IN ('pending', 'sent', 'retry')")),
+        Index(
+            "ix_outbox_key",
+            "destination",
+            "segment",
+            "customer_id",
+            sqlite_where=text("state IN ('pending', 'sent', 'retry')"),
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    plan_id: str
+    run_id: int
+    destination: str
+    segment: str
+    customer_id: int
+    action: str
+    state: str
+    attempts: int = Field(default=0, sa_column_kwargs=ZERO)
+    reason: str | None = None
+    updated_at: int
+
+
+class PlanOp(SQLModel, table=True):
+    """The ops of the plan made last, as they will be queued; `why` = entered, left, lost, moved or doubt."""
+
+    __tablename__ = "plan_op"
+    id: int | None = Field(default=None, primary_key=True)
+    destination: str
+    segment: str
+    customer_id: int
+    action: str
+    why: str
+
+
+class Identity(SQLModel, table=True):
+    """A person at a destination, found by address. `remote_id` NULL = looked for and not known there."""
+
+    __tablename__ = "identity"
+    destination: str = Field(primary_key=True)
+    email_key: str = Field(primary_key=True)
+    remote_id: str | None = None
+    mailable: bool = True
+    reason: str | None = None
+    checked_at: int
+
+
+class Refusal(SQLModel, table=True):
+    """A person a destination will not take. `record` is what of the person it saw: asked again when that differs."""
+
+    __tablename__ = "refusal"
+    destination: str = Field(primary_key=True)
+    customer_id: int = Field(sa_column=own_id())
+    reason: str
+    at: int
+    record: str | None = None
+
+
+class PlanRow(SQLModel, table=True):
+    """A frozen plan, by its hash."""
+
+    __tablename__ = "plan"
+    id: str = Field(primary_key=True)
+    run_id: int
+    now: int
+    made_at: int
+    applied_at: int | None = None
+    body: str
