@@ -100,23 +100,12 @@ def make_plan(
     unreachable = dict(silent or {})
     progress = progress or Silent()
 
-    def reaching(work: Callable[[_Site], None]) -> None:
-        for site in [site for site in sites if site.destination.name not in unreachable]:
-            try:
-                work(site)
-            except (Unavailable, BadReply) as error:
-                unreachable[site.destination.name] = str(error)
-
-    def approach(site: _Site) -> None:
-        _approach(store, site, {its.key for its in ready}, now, adopt, progress)
-
-    reaching(approach)
-    reached = [site for site in sites if site.destination.name not in unreachable]
+    keys = {its.key for its in ready}
+    reached = _reaching(sites, unreachable, lambda site: _approach(store, site, keys, now, adopt, progress))
     with store.begin() as conn:
         _compare(conn, reached, now)
         members, owned = ledger.fingerprint(conn)
-    reaching(_ask_flows)
-    reached = [site for site in sites if site.destination.name not in unreachable]
+    reached = _reaching(reached, unreachable, _ask_flows)
     plan = _assemble(reached, scene, run_id)
     calls, seconds = _estimate(store, reached, plan)
     plan = replace(
@@ -136,6 +125,21 @@ def make_plan(
     with store.begin() as conn:
         plans.keep(conn, plan)
     return plan
+
+
+def _reaching(sites: Sequence[_Site], unreachable: dict[str, str], work: Callable[[_Site], None]) -> list[_Site]:
+    """Do the work at every site that answers; who does not is noted in `unreachable` and left out of the rest."""
+    reached = []
+    for site in sites:
+        if site.destination.name in unreachable:
+            continue
+        try:
+            work(site)
+        except (Unavailable, BadReply) as error:
+            unreachable[site.destination.name] = str(error)
+        else:
+            reached.append(site)
+    return reached
 
 
 def config_digest(segments: Sequence[Wish], destinations: Sequence[Destination]) -> str:
