@@ -43,16 +43,23 @@ def members(shop: TestShop) -> dict[str, set[int]]:
 
 
 def wanted_lists(shop: TestShop) -> dict[str, set[str]]:
-    """Per list who should be in it: consenting at the store, held by Klaviyo as neither unsubscribed nor suppressed."""
+    """Per list the addresses that should be in it.
+
+    The member created first speaks for an address: subscribed at the store, under no record unsubscribed there, and
+    held by Klaviyo as neither unsubscribed nor suppressed.
+    """
     account = shop.klaviyo.account
+    people = shop.world.customers
+    left = {email_key(person.email) for person in people.values() if person.email_consent == "UNSUBSCRIBED"}
     names = dict(shop.query("SELECT segment, name FROM audience WHERE destination = 'klaviyo'"))
     found = {}
-    for segment, people in members(shop).items():
+    for segment, numbers in members(shop).items():
+        speakers = {}
+        for person in sorted((people[number] for number in numbers), key=lambda its: (its.created_at, its.number)):
+            speakers.setdefault(email_key(person.email), person)
         addresses = set()
-        for number in people:
-            person = shop.world.customers[number]
-            key = email_key(person.email)
-            if key is None or person.email_consent != "SUBSCRIBED" or key in account.unimportable:
+        for key, person in speakers.items():
+            if key is None or person.email_consent != "SUBSCRIBED" or key in left or key in account.unimportable:
                 continue
             profile = account.find_person(key)
             if profile is None or (profile.consent != "UNSUBSCRIBED" and not profile.suppressions):
