@@ -13,9 +13,11 @@ from typing import Any
 from shop import TestShop, open_shop
 
 from connector.sandbox.world import World
+from sync.clock import SystemClock
 
 KILLER = Path(__file__).with_name("killed.py")
 KILLED = -9
+START = int(SystemClock().now())
 TOUCHED = ("updated_at", "digest")
 DUMPS = {
     "tags": "SELECT customer_id, tag FROM customer_tags WHERE NOT ours ORDER BY 1, 2",
@@ -54,7 +56,7 @@ def remote(shop: TestShop) -> tuple[Any, Any, Any]:
 
 def sync(shop: TestShop, counted: Path, *, point: int = 0) -> int:
     """A sync that dies at its Nth point (0: lives); its return code."""
-    ran = shop.run(prelude=(sys.executable, str(KILLER), str(point), str(counted)))
+    ran = shop.run(prelude=(sys.executable, str(KILLER), str(point), str(counted), str(START)))
     assert ran.code in (0, KILLED), ran.err
     return ran.code
 

@@ -1,6 +1,6 @@
 """A child process that runs a sync and kills itself with SIGKILL at the Nth thing it does to its database.
 
-    python killed.py POINT COUNT_FILE
+    python killed.py POINT COUNT_FILE START
 
 A point is passed before and after every statement that writes and around every commit. POINT 0 never kills; the number
 of points passed is written to COUNT_FILE.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shop import QuickClock
+from shop import PinnedClock
 from sqlalchemy import Engine, event
 
 from sync.cli.wiring import workspace
@@ -51,7 +51,7 @@ def main() -> None:
     event.listen(Engine, "after_cursor_execute", statement)
     event.listen(Engine, "commit", committing)
     everything = Steps(pull=True, derive=True, plan=True, apply=True)
-    with workspace(None, online=True, clock=QuickClock()) as work:
+    with workspace(None, online=True, clock=PinnedClock(float(sys.argv[3]))) as work:
         report = run(work, "sync", everything)
     counted.write_text(str(reaper.passed))
     sys.exit(report.exit)

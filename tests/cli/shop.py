@@ -36,6 +36,20 @@ class QuickClock:
         time.sleep(max(0.0, seconds) / 100)
 
 
+class PinnedClock(QuickClock):
+    """Begins at the same instant in every run and moves only by waiting: runs can be compared to the letter."""
+
+    def __init__(self, start: float) -> None:
+        self.at = start
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.at += max(0.0, seconds)
+
+
 COMMAND = (sys.executable, "-c", "from sync.cli.main import main; main()")
 FAST = 1000.0
 
