@@ -112,7 +112,9 @@ class Stream:
     """One kind of record a source can read incrementally.
 
     `grain` is the granularity in seconds of the platform's own filter (86,400 = whole days); `lag` is how long a
-    change may take to show in it, and so how much of a finished window is read again.
+    change may take to show in it, and so how much of a finished window is read again. `table` is where its records go
+    (default: of the stream's name). An `optional` stream that the key may not read is left out and said, where any
+    other would stop the run.
     """
 
     name: str
@@ -120,6 +122,8 @@ class Stream:
     ordered: bool = True
     lag: int = 900
     grain: int = 1
+    table: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +140,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records of one call (or of one and its follow-ups, where nested pages had to be completed)."""
+    """Records of one call (or of one and its follow-ups, where nested pages had to be completed).
+
+    `merged` tells of ids that were asked for and live on in another record: id to survivor, as the platform names them.
+    """
 
     records: Sequence[Record]
     next_token: str | None = None
     calls: int = 1
     cost: float = 0.0
     total: int | None = None
+    merged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +200,8 @@ class Source(Protocol):
     def ids(self, stream: Stream) -> Iterator[Page]:
         """Every live record of the stream as {"id": ...} only: the sweep for deletions."""
 
-    def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
-        """These records as they are now; ids that no longer exist are absent from the pages."""
+    def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
+        """These records (by the platform's own ids) as they are now; ids that no longer exist are absent."""
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
         """The mapping of a record to rows per table, columns in the order of `columns(stream)`; raises MappingError."""
@@ -204,12 +212,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as a destination needs to know them."""
+    """A person as a destination needs to know them. `id` is the store platform's own id, `customer_id` our key."""
 
     customer_id: int
     email: str | None = None
     remote_id: str | None = None
     tags: int = 0
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,21 +233,30 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """A tag, label or list at a destination. `remote_id` is None until it exists there (tags: always the name)."""
+    """A tag, label or list at a destination. `remote_id` is None until it exists there (tags: always the name).
+
+    `quiet`: whoever joins now is part of the first fill, and no automation shall start for them where that is possible.
+    """
 
     segment: str
     name: str
     remote_id: str | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One wanted change: this person into or out of this audience. `id` is its outbox row."""
+    """One wanted change: this person into or out of this audience. `id` is its outbox row.
+
+    `since` is when the person entered the segment (additions) or was put into the audience (removals): with segment and
+    person it names this very change, however often it is sent.
+    """
 
     id: int
     action: Literal["add", "remove"]
     audience: Audience
     person: Person
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +283,21 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a destination asks of those who plan for it."""
+    """What a destination asks of those who plan for it.
+
+    `keyed`: audiences have ids of their own, and are created and renamed; others exist by being used. `scanned`: who is
+    known there is learnt by reading everybody once, not by asking for addresses. `existing_only`: who is not known
+    there is not added.
+    """
 
     consent: bool
     by_email: bool
     name_length: int
     creates_per_day: int | None = None
     tags_per_person: int | None = None
+    keyed: bool = True
+    scanned: bool = False
+    existing_only: bool = False
 
 
 class Destination(Protocol):
@@ -293,8 +319,11 @@ class Destination(Protocol):
     def lookup(self, emails: Sequence[str]) -> Iterator[Sequence[Profile]]:
         """Profiles that exist for these addresses, in as few calls as the limits allow. Empty where not by_email."""
 
-    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
-        """Profiles whose standing may have changed since. Empty where not by_email."""
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
+        """Profiles whose standing may have changed since; None (only where `scanned`): everybody.
+
+        Empty where not by_email.
+        """
 
     def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
         """Remote ids of the audiences that carry exactly these names (and were created in the span `made`)."""

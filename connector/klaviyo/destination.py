@@ -86,8 +86,10 @@ class Klaviyo:
             found = self._matched(group)
             yield [profile_of(form, found[address]) for address in group if address in found for form in asked[address]]
 
-    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
         """Updated since, then suppressed since; somebody may come in both."""
+        if since is None:
+            raise ValueError("everybody of an account is never read: people are looked up by address")
         for request in (wire_profiles.profiles_updated(since), wire_profiles.profiles_suppressed(since)):
             for body in self._pages(request):
                 yield [profile_of(row.email, row) for row in wire_profiles.rows(body) if row.email]

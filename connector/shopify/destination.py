@@ -28,7 +28,13 @@ class ShopifyTags:
         self._prefix = prefix
         self._calls = 0
         tags = limits().tags
-        self.limits = Limits(consent=False, by_email=False, name_length=tags.length, tags_per_person=tags.per_customer)
+        self.limits = Limits(
+            consent=False,
+            by_email=False,
+            name_length=tags.length,
+            tags_per_person=tags.per_customer,
+            keyed=False,
+        )
 
     @property
     def calls(self) -> int:
@@ -53,7 +59,7 @@ class ShopifyTags:
         """Nothing: people are known by their number."""
         return iter(())
 
-    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
         """Nothing: tags ignore consent."""
         return iter(())
 

@@ -90,10 +90,10 @@ class ShopifySource:
             nodes = asked.answer.data[shape.root]["nodes"]
             yield Page([{"id": wire.number(node["id"])} for node in nodes], token, asked.calls, _cost(asked))
 
-    def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
+    def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
         """These records as they are now, past the search index; ids that are gone are absent."""
         long = LongRecords(wire.SHAPES[stream.name].lines)
-        for asked, left in self._by_ids(stream, ids):
+        for asked, left in self._by_ids(stream, [int(each) for each in ids]):
             yield self._page(
                 stream,
                 long,

@@ -219,7 +219,7 @@ class _Reading:
             rows = connection.exec_driver_sql(
                 f"SELECT id FROM {name} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC LIMIT {_PROBED}"
             ).all()
-        pages = list(self._source.by_ids(self._intake.stream, [row[0] for row in rows]))
+        pages = list(self._source.by_ids(self._intake.stream, [str(row[0]) for row in rows]))
         self.report = replace(self.report, calls=self.report.calls + sum(page.calls for page in pages))
         return not self._intake.shown([each for page in pages for each in page.records]).isdisjoint(lost)
 

@@ -166,7 +166,7 @@ class Sweep:
         if not ids:
             return []
         records: list[Record] = []
-        for page in self._source.by_ids(self._intakes[name].stream, ids):
+        for page in self._source.by_ids(self._intakes[name].stream, [str(each) for each in ids]):
             records += page.records
             self._count(page.calls)
         return records

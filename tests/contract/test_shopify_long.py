@@ -105,7 +105,7 @@ def test_by_number_long_ones_share_their_calls(stream: Stream) -> None:
     lines = [(shop.tea, 1)] * 300
     make = shop.world.place_order if stream is ORDERS else shop.world.abandon_cart
     numbers = [make(shop.people[0], lines).number for _ in range(5)]
-    (page,) = shop.source.by_ids(stream, numbers)
+    (page,) = shop.source.by_ids(stream, [str(number) for number in numbers])
     assert sizes(list(page.records)) == dict.fromkeys(numbers, 300)
     assert page.calls == 2
 

@@ -17,7 +17,7 @@ class FakeTags:
 
     name = "tags"
     platform = "fake"
-    limits = Limits(consent=False, by_email=False, name_length=255, tags_per_person=250)
+    limits = Limits(consent=False, by_email=False, name_length=255, tags_per_person=250, keyed=False)
 
     def __init__(self, prefix: str = "seg-", size: int = 3) -> None:
         self.prefix = prefix
@@ -46,7 +46,7 @@ class FakeTags:
     def lookup(self, emails: Sequence[str]) -> Iterator[Sequence[Profile]]:
         return iter(())
 
-    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
         return iter(())
 
     def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
@@ -145,7 +145,7 @@ class FakeLists(FakeTags):
     def profile(self, email: str) -> Profile:
         return Profile(email, self.profiles[email], email not in self.barred, self.barred.get(email))
 
-    def changed(self, since: int) -> Iterator[Sequence[Profile]]:
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
         self.calls += 1
         self.since.append(since)
         if self.failing:

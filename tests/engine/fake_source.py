@@ -117,8 +117,8 @@ class FakeSource:
         self.swept.append(stream.name)
         yield from self._paged("ids", [{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
 
-    def by_ids(self, stream: Stream, ids: Sequence[int]) -> Iterator[Page]:
-        yield Page([self._shown(stream.name, each) for each in self._seen(stream.name) if each["id"] in set(ids)])
+    def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
+        yield Page([self._shown(stream.name, each) for each in self._seen(stream.name) if str(each["id"]) in set(ids)])
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
         return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
