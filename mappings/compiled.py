@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from mappings.keys import key
 from mappings.money import exponent, to_minor
 from mappings.spec import Column, StreamSpec, Table
 
@@ -170,6 +171,15 @@ def _gid(value: Any) -> int:
     raise ValueError(f"is no numbered id: {value!r}")
 
 
+def _id(value: Any) -> int | None:
+    """The key of an id; empty text is missing."""
+    if type(value) is int and value >= 0:
+        return _fits(value)
+    if not isinstance(value, str):
+        raise ValueError(f"is no id: {value!r}")
+    return key(value) if value else None
+
+
 def _int(value: Any) -> int:
     """A whole number; 64-bit ones travel as text in JSON."""
     if type(value) is int:
@@ -226,6 +236,7 @@ _HELPERS: Mapping[str, Callable[..., Any]] = {
     "listed": _listed,
     "decimals_of": _decimals_of,
     "to_gid": _gid,
+    "to_id": _id,
     "to_int": _int,
     "to_money": _money,
     "to_instant": _instant,

@@ -4,13 +4,14 @@ A file names streams; a stream names tables; a table names columns. Five verbs m
 
     path      where the value stands in the record: `a.b.c`; `.` is the item itself; a leading `^` starts at the record
               instead of at the item of a table with `each`
-    type      gid int money instant text key bool; a trailing `?` lets the value be missing (NULL)
+    type      gid id int money instant text key bool; a trailing `?` lets the value be missing (NULL)
     default   the column's value where the record has none
     const     the same value for every row
     map       the record's value to the column's; `*` stands for every other value
 
 A table with `each` has a row for every item of that list of the record. `money` is decimal text in the
-currency found at the stream's `currency`.
+currency found at the stream's `currency`. `gid` is the number at the end of a path, `id` the key (`mappings.keys`) of
+an id that may be any text, `key` text for comparing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Kind = Literal["gid", "int", "money", "instant", "text", "key", "bool"]
-KINDS: tuple[str, ...] = ("gid", "int", "money", "instant", "text", "key", "bool")
+Kind = Literal["gid", "id", "int", "money", "instant", "text", "key", "bool"]
+KINDS: tuple[str, ...] = ("gid", "id", "int", "money", "instant", "text", "key", "bool")
 
 
 class _Strict(BaseModel):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mappings.keys import LARGEST, key
 from mappings.load import MappingError, SpecError, load, parse
 from mappings.money import exponent, to_minor, to_text
 
@@ -117,6 +118,52 @@ def test_misfit_names_record_and_place(change: dict[str, Any], path: str, reason
         rows(**change)
     assert (caught.value.path, caught.value.record_id) == (path, str(change.get("id", THING["id"]) or "?"))
     assert reason in caught.value.reason
+
+
+IDS = """
+[stream.things]
+record = "id"
+[stream.things.table.things.columns]
+id = { path = "id", type = "id" }
+owner = { path = "owner", type = "id?" }
+"""
+GUID = "6fc64e2f-9d5c-4b51-8f3c-6f1e2d3c4b5a"
+
+
+def test_an_id_is_its_number_or_the_key_of_its_text() -> None:
+    """Numbers stand for themselves, as text or not; a GUID has one key however it is spelled; no text is no id."""
+    mapping = parse("example", IDS).stream("things")
+    assert mapping({"id": "7", "owner": 8}) == {"things": [(7, 8)]}
+    assert mapping({"id": GUID, "owner": GUID.upper()}) == {"things": [(key(GUID), key(GUID))]}
+    assert mapping({"id": "7", "owner": ""}) == {"things": [(7, None)]}
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"), [("", "is missing"), (None, "is missing"), (True, "is no id"), (-1, "no id")]
+)
+def test_what_is_no_id_is_refused(found: Any, reason: str) -> None:
+    """Nothing that could name no record gets a key."""
+    with pytest.raises(MappingError, match=reason):
+        parse("example", IDS).stream("things")({"id": found})
+
+
+@given(st.integers(0, LARGEST))
+def test_a_number_is_its_own_key(number: int) -> None:
+    """Numeric ids need no table to find the way back."""
+    assert key(str(number)) == number
+
+
+@given(st.text(min_size=1))
+def test_a_key_fits_and_does_not_depend_on_letter_case(text: str) -> None:
+    """Every text has a key of 63 bits, which stays the same; a text that its key would not give back has a hash."""
+    assert 0 <= key(text) <= LARGEST
+    assert key(text.lower()) == key(text)
+    assert key("0" + str(key(text))) != key(str(key(text)))
+
+
+def test_the_key_of_a_text_is_what_it_always_was() -> None:
+    """Stored rows are found again by later versions."""
+    assert key(GUID) == 5016323105424909054
 
 
 def test_unlisted_value_is_refused_unless_a_star_takes_it() -> None:
