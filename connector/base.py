@@ -10,6 +10,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from connector.exchange import Call as Call
+from connector.exchange import Ok as Ok
+from connector.exchange import Rejected as Rejected
+from connector.exchange import Reply as Reply
+from connector.exchange import RetryAfter as RetryAfter
+from connector.exchange import Usage as Usage
+from connector.exchange import Verdict as Verdict
+from connector.exchange import Wire as Wire
+
 Record = Mapping[str, Any]
 
 WITHHELD = "_withheld"
@@ -24,87 +33,6 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Spend `seconds`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request to a platform, not yet sent. `path` is joined to the client's base URL.
-
-    `cost` is in the unit of the budget that pays (points, requests); `budget` names the budget where a platform
-    has several (an endpoint's own window). At most one of `json` and `form` is given.
-    """
-
-    operation: str
-    method: str
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
-    json: Any = None
-    form: Mapping[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cost: float = 1.0
-    budget: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A response as bytes. Header names are lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ok:
-    """The reply answers the call."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAfter:
-    """Send again, after `seconds` if the server named them, else after our own backoff."""
-
-    seconds: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Sending again would not help. `error` is a `connector.errors.PlatformError`."""
-
-    error: Exception
-
-
-Verdict = Ok | RetryAfter | Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the server says of a budget: `available` of `maximum` units now, restored at `rate` units a second.
-
-    For a window of n seconds `rate` is maximum / n, and `resets` the seconds until the server's window begins anew.
-    """
-
-    budget: str
-    available: float
-    maximum: float
-    rate: float
-    spent: float | None = None
-    resets: float | None = None
-
-
-class Wire(Protocol):
-    """The pure half of a platform that a `Client` needs."""
-
-    platform: str
-
-    def judge(self, call: Call, reply: Reply) -> Verdict:
-        """What the reply means for the call."""
-
-    def usage(self, call: Call, reply: Reply) -> Usage | None:
-        """The server's own numbers, where the reply carries them."""
-
-    def request_id(self, reply: Reply) -> str | None:
-        """What the platform's support asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +210,40 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldWrite:
+    """What the fields of a known person shall say: vocabulary attribute to text, "" for one without a value.
+
+    Days are ISO 8601 in the store's zone, money a decimal number of the store's currency.
+    """
+
+    person: Person
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReceipt:
+    """What became of one person's fields. `refused`: not written again until their values change."""
+
+    customer_id: int
+    outcome: Literal["done", "refused", "retry"]
+    reason: str | None = None
+
+
+class WithoutFields:
+    """For destinations that write no fields on people."""
+
+    fields: tuple[str, ...] = ()
+
+    def write_fields(self, people: Sequence[FieldWrite]) -> list[FieldReceipt]:
+        """Nothing: there are no fields."""
+        return []
+
+    def estimate_fields(self, people: int) -> tuple[int, float]:
+        """Nothing: there are no fields."""
+        return 0, 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a destination asks of those who plan for it.
 
@@ -301,11 +263,15 @@ class Limits:
 
 
 class Destination(Protocol):
-    """A place where audiences live. `push` is the one write of members; every push is idempotent."""
+    """A place where audiences live. `push` is the one write of members; every push is idempotent.
+
+    `fields` names the attributes of the vocabulary that the owner wants written on people who are known there.
+    """
 
     name: str
     platform: str
     limits: Limits
+    fields: tuple[str, ...]
 
     def check(self) -> None:
         """Prove the key in the fewest calls. Raises AuthError or ScopeError for one that is refused."""
@@ -347,6 +313,12 @@ class Destination(Protocol):
 
     def push(self, batch: Batch) -> list[Receipt]:
         """Send one batch. One receipt per op."""
+
+    def write_fields(self, people: Sequence[FieldWrite]) -> list[FieldReceipt]:
+        """Set the fields of these people, whatever they say now. One receipt per person; repeating changes nothing."""
+
+    def estimate_fields(self, people: int) -> tuple[int, float]:
+        """Calls and seconds that `write_fields` of so many people would take."""
 
     def members(self, audience: Audience) -> Iterator[str]:
         """Remote person ids now in the audience: for audits and tests, never for planning."""

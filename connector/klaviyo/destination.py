@@ -10,7 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.auth import StaticHeader
-from connector.base import Access, Audience, Batch, Call, Clock, Finding, Limits, Op, Person, Profile, Receipt
+from connector.base import (
+    Access,
+    Audience,
+    Batch,
+    Call,
+    Clock,
+    Finding,
+    Limits,
+    Op,
+    Person,
+    Profile,
+    Receipt,
+    WithoutFields,
+)
 from connector.budget import Budgets, Window
 from connector.errors import BadReply, ScopeError, Unavailable
 from connector.http import Client
@@ -28,7 +41,7 @@ _PAUSES = (5.0, 15.0, 45.0)
 """Seconds before a list without an answer is looked for: lists show late."""
 
 
-class Klaviyo:
+class Klaviyo(WithoutFields):
     """One account."""
 
     name = PLATFORM

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
+from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt, WithoutFields
 from connector.errors import BadReply, ScopeError
 from connector.shopify import wire
 from connector.shopify.connection import Asked, Connection
@@ -17,7 +17,7 @@ from connector.shopify.limits import limits
 GONE = "Customer does not exist"
 
 
-class ShopifyTags:
+class ShopifyTags(WithoutFields):
     """Tags on customers. `tagsAdd` and `tagsRemove` are set operations: repeating them changes nothing."""
 
     name = "tags"

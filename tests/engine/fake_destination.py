@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from connector.base import Audience, Batch, Finding, Limits, Op, Person, Profile, Receipt
+from connector.base import Audience, Batch, Finding, Limits, Op, Person, Profile, Receipt, WithoutFields
 
 
 class Killed(BaseException):
     """The process dies here."""
 
 
-class FakeTags:
+class FakeTags(WithoutFields):
     """Tags on customers. `tags` is what the store holds: customer → names."""
 
     name = "tags"
