@@ -15,3 +15,13 @@ def load_platform(name: str) -> Platform:
     """The platform of that name, imported only now: start-up stays quick."""
     platform: Platform = import_module(f"connector.{name}").platform
     return platform
+
+
+def stores() -> tuple[str, ...]:
+    """Names of the platforms that can be read."""
+    return tuple(name for name in PLATFORMS if load_platform(name).source is not None)
+
+
+def destinations() -> tuple[str, ...]:
+    """Names of the platforms that are destinations only."""
+    return tuple(name for name in PLATFORMS if load_platform(name).source is None)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from connector import PLATFORMS, load_platform
+from connector import destinations, load_platform, stores
 from connector.base import Platform, Secret
 from sync.errors import ConfigError
 from sync.push.guards import GUARDS
@@ -144,16 +144,16 @@ def read_project(path: Path, text: str, env: Mapping[str, str]) -> Project:
     reader = _Reader(path, text, raw)
     common, store, settings = reader.store()
     tags = reader.section("tags", store.tags_settings)
-    destinations = []
+    enabled = []
     if "tags" in raw and tags.enabled and store.destination is not None:
-        destinations.append(DestinationConfig("tags", store, tags))
-    for name in PLATFORMS:
-        if name in raw and name != store.name:
+        enabled.append(DestinationConfig("tags", store, tags))
+    for name in destinations():
+        if name in raw:
             platform = load_platform(name)
             section = reader.section(name, platform.settings)
             if section.enabled:
-                destinations.append(DestinationConfig(name, platform, section))
-    reader.no_strangers({"store", "database", "segments", "guards", "orders", "tags", *PLATFORMS})
+                enabled.append(DestinationConfig(name, platform, section))
+    reader.no_strangers({"store", "database", "segments", "guards", "orders", "tags", *destinations()})
     segments = reader.section("segments", SegmentsSection)
     database = reader.section("database", DatabaseSection)
     zone = ZoneInfo(common.timezone) if common.timezone else None
@@ -166,7 +166,7 @@ def read_project(path: Path, text: str, env: Mapping[str, str]) -> Project:
         store=store,
         store_settings=settings,
         tags=tags,
-        destinations=tuple(destinations),
+        destinations=tuple(enabled),
         database=path.parent / database.url.removeprefix("sqlite:///"),
         packs=segments.packs,
         segment_files=files,
@@ -216,11 +216,10 @@ class _Reader:
         if not isinstance(section, Mapping):
             raise ConfigError(f"{self.path.name}: no [store] section; run `regulars init` to write one")
         common = self._validate("store", _Common, {k: v for k, v in section.items() if k in _Common.model_fields})
-        stores = {name: its for name in PLATFORMS if (its := load_platform(name)).source is not None}
-        if common.platform not in stores:
-            known = ", ".join(repr(name) for name in stores)
+        if common.platform not in stores():
+            known = ", ".join(repr(name) for name in stores())
             raise ConfigError(f"{self.where('store', 'platform')}: no platform {common.platform!r}; there is {known}")
-        store = stores[common.platform]
+        store = load_platform(common.platform)
         rest = {k: v for k, v in section.items() if k not in _Common.model_fields}
         return common, store, self._validate("store", store.settings, rest, extra=tuple(_Common.model_fields))
 

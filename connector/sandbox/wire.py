@@ -42,5 +42,5 @@ class Installed:
     """A simulator with what a project folder needs to use it: keys of its TOML section, and secrets."""
 
     simulator: Simulator
-    settings: Mapping[str, str]
+    settings: Mapping[str, str | int]
     secrets: Mapping[str, str]

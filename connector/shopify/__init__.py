@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connector.base import Access, Destination, Platform, Secret, Source
 
@@ -17,7 +17,7 @@ class ShopifySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    shop: str
+    shop: str = Field(description="Shop address, such as my-shop.myshopify.com")
     api_url: str | None = None
 
     @field_validator("shop")

@@ -6,12 +6,13 @@ import shutil
 from pathlib import Path
 from random import Random
 
+from connector import PLATFORMS
 from connector.http import handler_transport
 from connector.sandbox.changes import happen
 from connector.sandbox.world import World
 from sync.cli.output import note, show
 from sync.cli.picture import chart
-from sync.cli.sandbox import install, make_world, write_project
+from sync.cli.sandbox import install, known_store, make_world, write_project
 from sync.cli.summary import run_text
 from sync.cli.wiring import DEMO_MARKER, workspace
 from sync.clock import ManualClock, SystemClock
@@ -22,18 +23,19 @@ from sync.store import reports
 
 DAY, HOUR = 86_400, 3_600
 STAGES = ("new", "active", "loyal", "at-risk", "winback", "lapsed", "lost", "consideration", "aware")
-UNUSED = {"shopify": "http://127.0.0.1:9001", "klaviyo": "http://127.0.0.1:9002"}
+UNUSED = {name: f"http://127.0.0.1:{port}" for port, name in enumerate(PLATFORMS, 9001)}
 """Where `regulars sandbox` would serve: a folder without addresses would send its keys to the real platforms."""
 EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
 
 
-def run(*, customers: int, seed: int, folder: Path) -> None:
+def run(*, customers: int, seed: int, folder: Path, platform: str | None = None) -> None:
     """First sync, a day of the shop's life, second sync; then the picture, and what to do with a real shop."""
+    store = known_store(platform)
     _fresh(folder)
     clock = ManualClock(SystemClock().now() - DAY)
     world = make_world(clock, data=None, customers=customers, seed=seed)
     installed = install(world, clock=clock, scale=1.0)
-    config = write_project(folder, installed, urls=UNUSED)
+    config = write_project(folder, installed, UNUSED, store)
     transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
     show(
         f"A made-up shop: {len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} carts"

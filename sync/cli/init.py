@@ -5,13 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from connector import PLATFORMS, load_platform
+from connector import destinations, load_platform, stores
 from connector.base import Platform
 from sync import log
 from sync.cli.output import note, show
@@ -20,8 +21,23 @@ from sync.errors import ConfigError, RegularsError, UsageError
 
 DEFAULT_PACKS = ("lifecycle", "carts")
 
+Sections = dict[str, dict[str, Any]]
+"""A config file: settings by section."""
 
-def run(folder: Path, answers: Mapping[str, Any], *, check: bool) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Answers given as flags; None: to be asked. `keys` are settings that any section may want, by their name."""
+
+    platform: str | None = None
+    tags: bool | None = None
+    destinations: Sequence[str] | None = None
+    packs: str | None = None
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    settings: Sequence[str] = ()
+
+
+def run(folder: Path, given: Given, *, check: bool) -> None:
     """Try the keys, then write `regulars.toml` and `.env` into `folder`; nothing, where a key is refused.
 
     Raises UsageError where a question cannot be asked.
@@ -32,38 +48,64 @@ def run(folder: Path, answers: Mapping[str, Any], *, check: bool) -> None:
             f"{target}: already there; edit it and try its keys with `regulars doctor --config {target}`, "
             "or choose another folder: regulars init FOLDER"
         )
-    asked = _Answers(answers)
-    platform = asked.choice("platform", "Which store platform", _stores(), "shopify")
-    store = load_platform(platform)
-    shop = _whole_name(store, asked.text("shop", "Shop address, such as my-shop.myshopify.com"))
-    tags = asked.yes("tags", "Write segments back as customer tags", True)
-    klaviyo = asked.yes("klaviyo", "Push lists to Klaviyo", False)
-    packs = asked.text("packs", "Segment packs, by comma", ",".join(DEFAULT_PACKS))
-    text = render(
-        platform=platform,
-        shop=shop,
-        api_url=answers.get("api_url"),
-        packs=tuple(p.strip() for p in packs.split(",") if p.strip()),
-        tags=tags,
-        prefix=answers.get("prefix") or "seg-",
-        klaviyo=klaviyo,
-        klaviyo_api_url=answers.get("klaviyo_api_url"),
-    )
-    platforms = [store, *([load_platform("klaviyo")] if klaviyo else [])]
-    secrets = _ask_secrets(platforms, asked)
+    settings = _settings(given.settings)
+    name = _choice("platform", "Which store platform", stores(), given.platform)
+    store = load_platform(name)
+    sections: Sections = {"store": {"platform": name, **_required(store, store.settings, "store", given, settings)}}
+    tags = _yes(given.tags, f"Write segments back to {store.title} as {store.audience_kind}s", True)
+    chosen = [load_platform(each) for each in _chosen(given)]
+    packs = _text("packs", "Segment packs, by comma", given.packs, ",".join(DEFAULT_PACKS))
+    sections["segments"] = {"packs": [pack.strip() for pack in packs.split(",") if pack.strip()]}
+    sections["tags"] = {"enabled": tags, "prefix": "seg-"}
+    for place in chosen:
+        sections[place.name] = {"enabled": True, **_required(place, place.settings, place.name, given, settings)}
+    for section, own in settings.items():
+        sections.setdefault(section, {}).update(own)
+    text = render(sections)
+    secrets = _ask_secrets([store, *chosen])
+    project = read_project(target.resolve(), text, {**os.environ, **secrets})
     if check:
-        _try(read_project(target.resolve(), text, {**os.environ, **secrets}))
+        _try(project)
     write_folder(folder, text, secrets)
     show(f"wrote {target} and {folder / '.env'} (readable by you alone)")
     show(f"next: regulars sync --dry-run --config {target}")
 
 
-def _whole_name(store: Platform, shop: str) -> str:
-    """`my-shop` and its address in a browser become what the platform calls it. Raises UsageError."""
+def _settings(given: Sequence[str]) -> Sections:
+    """`section.key=value` as sections. Raises UsageError."""
+    sections: Sections = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not (equals and dot and section and key):
+            raise UsageError(f"init: --set {each!r} is not SECTION.KEY=VALUE, such as klaviyo.list_prefix=Shop")
+        sections.setdefault(section, {})[key] = int(value) if value.isdecimal() else value.strip()
+    return sections
+
+
+def _required(platform: Platform, model: Any, section: str, given: Given, settings: Sections) -> dict[str, Any]:
+    """The settings without which the platform's section is not whole, as the platform writes them."""
+    names = [name for name, its in model.model_fields.items() if its.is_required()]
+    own = settings.get(section, {})
+    found = {
+        name: own.pop(name, None)
+        or _text(name, model.model_fields[name].description or f"{platform.title}: {name}", given.keys.get(name))
+        for name in names
+    }
     try:
-        return str(store.settings.model_validate({"shop": shop}).shop)  # type: ignore[attr-defined]
+        whole = model.model_validate(found)
     except ValidationError as error:
         raise UsageError(f"init: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+    return {name: getattr(whole, name) for name in names}
+
+
+def _chosen(given: Given) -> list[str]:
+    if given.destinations is not None:
+        for name in given.destinations:
+            _choice("to", "", destinations(), name)
+        return [name for name in destinations() if name in given.destinations]
+    platforms = [load_platform(name) for name in destinations()]
+    return [its.name for its in platforms if _yes(None, f"Push {its.audience_kind}s to {its.title}", False)]
 
 
 def _try(project: Project) -> None:
@@ -80,39 +122,13 @@ def _try(project: Project) -> None:
         raise RegularsError("init: nothing was written; mend what failed, or write it as it is with --no-check")
 
 
-def _ask(question: str, ask: Callable[[str], str] = input) -> str:
-    try:
-        return ask(question).strip()
-    except EOFError:
-        raise UsageError("init: the answers ended before the last question; nothing was written") from None
-
-
-def render(
-    *,
-    platform: str,
-    shop: str,
-    api_url: str | None,
-    packs: tuple[str, ...],
-    tags: bool,
-    prefix: str,
-    klaviyo: bool,
-    klaviyo_api_url: str | None,
-    files: tuple[str, ...] = (),
-) -> str:
+def render(sections: Sections) -> str:
     """The text of a `regulars.toml`."""
-    lines = ["[store]", f"platform = {_quoted(platform)}", f"shop     = {_quoted(shop)}"]
-    if api_url:
-        lines.append(f"api_url  = {_quoted(api_url)}")
-    listed = ", ".join(_quoted(pack) for pack in packs)
-    lines += ["", "[segments]", f"packs = [{listed}]"]
-    if files:
-        lines.append(f"files = [{', '.join(_quoted(file) for file in files)}]")
-    lines += ["", "[tags]", f"enabled = {str(tags).lower()}", f"prefix  = {_quoted(prefix)}"]
-    if klaviyo:
-        lines += ["", "[klaviyo]", "enabled = true"]
-        if klaviyo_api_url:
-            lines.append(f"api_url = {_quoted(klaviyo_api_url)}")
-    return "\n".join(lines) + "\n"
+    parts = [
+        "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in settings.items())])
+        for name, settings in sections.items()
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def write_folder(folder: Path, config: str, secrets: Mapping[str, str]) -> None:
@@ -124,64 +140,76 @@ def write_folder(folder: Path, config: str, secrets: Mapping[str, str]) -> None:
             file.write(text)
 
 
-def _stores() -> list[str]:
-    return [name for name in PLATFORMS if load_platform(name).source is not None]
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(each) for each in value)}]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-def _ask_secrets(platforms: list[Platform], asked: _Answers) -> dict[str, str]:
+def _ask_secrets(platforms: Sequence[Platform]) -> dict[str, str]:
     found = {}
     for platform in platforms:
         groups = list(dict.fromkeys(secret.group for secret in platform.secrets))
-        group = groups[0]
-        if len(groups) > 1:
-            group = asked.choice(f"{platform.name}_key", f"{platform.title} key kind", groups, groups[0])
+        set_already = [group for group in groups if _all_set(platform, group)]
+        if len(groups) == 1 or set_already or not sys.stdin.isatty():
+            group = (set_already or groups)[0]
+        else:
+            group = _choice(f"{platform.name}_key", f"{platform.title} key kind", groups, None)
         for secret in platform.secrets:
             if secret.group == group:
-                value = os.environ.get(secret.name) or asked.secret(secret.name, secret.hint or secret.name)
-                found[secret.name] = value
+                found[secret.name] = os.environ.get(secret.name) or _secret(secret.name, secret.hint or secret.name)
     return found
 
 
-class _Answers:
-    """Answers given as flags; the rest is asked, on a terminal only."""
+def _all_set(platform: Platform, group: str) -> bool:
+    return all(os.environ.get(secret.name) for secret in platform.secrets if secret.group == group)
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = given
 
-    def text(self, key: str, question: str, default: str | None = None) -> str:
-        if self.given.get(key) is not None:
-            return str(self.given[key])
-        if not sys.stdin.isatty():
-            if default is not None:
-                return default
-            raise UsageError(f"init: --{key.replace('_', '-')} is needed where nobody can be asked")
-        hint = f" [{default}]" if default else ""
-        while True:
-            answer = _ask(f"{question}{hint}: ") or (default or "")
-            if answer:
-                return answer
+def _ask(question: str, ask: Callable[[str], str] = input) -> str:
+    try:
+        return ask(question).strip()
+    except EOFError:
+        raise UsageError("init: the answers ended before the last question; nothing was written") from None
 
-    def choice(self, key: str, question: str, options: list[str], default: str) -> str:
-        answer = self.text(key, f"{question} ({', '.join(options)})", default)
-        if answer not in options:
-            raise UsageError(f"init: {answer!r} is none of {', '.join(options)}")
-        return answer
 
-    def yes(self, key: str, question: str, default: bool) -> bool:
-        if self.given.get(key) is not None:
-            return bool(self.given[key])
-        if not sys.stdin.isatty():
+def _text(key: str, question: str, given: str | None, default: str | None = None) -> str:
+    """The answer given, typed, or taken for granted where nobody can be asked."""
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        if default is not None:
             return default
-        answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}]: ").lower()
-        return default if not answer else answer.startswith("y")
+        raise UsageError(f"init: --{key.replace('_', '-')} is needed where nobody can be asked")
+    hint = f" [{default}]" if default else ""
+    while True:
+        answer = _ask(f"{question}{hint}: ") or (default or "")
+        if answer:
+            return answer
 
-    def secret(self, name: str, question: str) -> str:
-        if not sys.stdin.isatty():
-            note(f"init: {name} is not set; add it to .env before the first sync")
-            return ""
-        return _ask(f"{question}: ", getpass.getpass)
+
+def _choice(key: str, question: str, options: Sequence[str], given: str | None) -> str:
+    answer = _text(key, f"{question} ({', '.join(options)})", given, options[0])
+    if answer not in options:
+        raise UsageError(f"init: {answer!r} is none of {', '.join(options)}")
+    return answer
+
+
+def _yes(given: bool | None, question: str, default: bool) -> bool:
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        return default
+    answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}]: ").lower()
+    return default if not answer else answer.startswith("y")
+
+
+def _secret(name: str, question: str) -> str:
+    if not sys.stdin.isatty():
+        note(f"init: {name} is not set; add it to .env before the first sync")
+        return ""
+    return _ask(f"{question}: ", getpass.getpass)

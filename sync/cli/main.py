@@ -63,45 +63,46 @@ def demo(
     customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
     folder: Annotated[Path, typer.Option(help="Where to keep its project folder.")] = Path("regulars-demo"),
+    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform.")] = None,
 ) -> None:
     """Run the main job on a made-up shop: no keys, nothing sent."""
     from sync.cli.demo import run
 
-    run(customers=customers, seed=seed, folder=folder)
+    run(customers=customers, seed=seed, folder=folder, platform=platform)
 
 
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path(),
-    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform: shopify.")] = None,
+    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform.")] = None,
     shop: Annotated[str | None, typer.Option(metavar="NAME", help="my-shop or my-shop.myshopify.com.")] = None,
-    api_url: Annotated[str | None, typer.Option(metavar="URL", help="Another address for the store's API.")] = None,
-    klaviyo: Annotated[bool | None, typer.Option("--klaviyo/--no-klaviyo", help="Push lists to Klaviyo.")] = None,
-    klaviyo_api_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another address for Klaviyo's API.")
-    ] = None,
+    site_id: Annotated[str | None, typer.Option(metavar="ID", help="The site, by its id.")] = None,
     tags: Annotated[
-        bool | None, typer.Option("--tags/--no-tags", help="Write customer tags back to the store.")
+        bool | None, typer.Option("--tags/--no-tags", help="Write tags or labels back to the store.")
     ] = None,
-    prefix: Annotated[str | None, typer.Option(help="What our tags begin with.")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option("--to", metavar="NAME", help="Push to klaviyo or mailchimp; repeatable.")
+    ] = None,
+    audience_id: Annotated[str | None, typer.Option(metavar="ID", help="The audience that gets tags.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
+    ] = None,
     packs: Annotated[str | None, typer.Option(metavar="NAMES", help="Segment packs, by comma.")] = None,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Try the keys before writing.")] = True,
 ) -> None:
     """Ask, try the keys, write the project folder."""
-    from sync.cli.init import run
+    from sync.cli.init import Given, run
 
     run(
         folder=folder,
-        answers={
-            "platform": platform,
-            "shop": shop,
-            "api_url": api_url,
-            "klaviyo": klaviyo,
-            "klaviyo_api_url": klaviyo_api_url,
-            "tags": tags,
-            "prefix": prefix,
-            "packs": packs,
-        },
+        given=Given(
+            platform=platform,
+            tags=tags,
+            destinations=to,
+            packs=packs,
+            keys={"shop": shop, "site_id": site_id, "audience_id": audience_id},
+            settings=set_ or [],
+        ),
         check=check,
     )
 
@@ -291,6 +292,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def sandbox(
+    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform in the folder.")] = None,
     data: Annotated[Path | None, typer.Option(help="A shop's tables; otherwise a made-up shop.")] = None,
     folder: Annotated[Path, typer.Option(help="Where to write the project folder.")] = Path("regulars-sandbox"),
     port_base: Annotated[int, typer.Option(help="First port; one per platform.")] = 9001,
@@ -305,6 +307,7 @@ def sandbox(
     from sync.cli.sandbox import run
 
     run(
+        platform=platform,
         data=data,
         folder=folder,
         port_base=port_base,

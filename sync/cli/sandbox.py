@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from connector import PLATFORMS, load_platform
+from connector import PLATFORMS, destinations, stores
 from connector.base import Clock
 from connector.sandbox.csv_tables import write_ids
 from connector.sandbox.faults import Faults
 from connector.sandbox.serve import serving
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
-from sync.cli.init import DEFAULT_PACKS, render, write_folder
+from sync.cli.init import DEFAULT_PACKS, Sections, render, write_folder
 from sync.cli.output import note, show
 from sync.cli.wiring import DEMO_MARKER
 from sync.clock import SystemClock
@@ -28,6 +29,7 @@ EXAMPLE = """# Your own segments. Uncomment this one, then: regulars segments ch
 
 def run(
     *,
+    platform: str | None,
     data: Path | None,
     folder: Path,
     port_base: int,
@@ -41,6 +43,7 @@ def run(
     """Serve until interrupted."""
     if time_scale <= 0:
         raise UsageError("sandbox: --time-scale must be above 0")
+    store = known_store(platform)
     clock = SystemClock()
     note("setting up the shop ...")
     world = make_world(clock, data=data, customers=customers, seed=seed)
@@ -51,7 +54,7 @@ def run(
     with serving([place.simulator for place in installed.values()], port_base=port_base) as servers:
         urls = {name: server.url for name, server in zip(installed, servers, strict=True)}
         (folder / DEMO_MARKER).unlink(missing_ok=True)
-        write_project(folder, installed, urls)
+        write_project(folder, installed, urls, store)
         if data is not None:
             write_ids(world, folder / "ids.csv")
         for name, url in urls.items():
@@ -83,23 +86,36 @@ def install(world: World, *, clock: Clock, scale: float, faults: Faults | None =
     return made
 
 
-def write_project(folder: Path, installed: dict[str, Installed], urls: dict[str, str]) -> Path:
-    """A ready project folder for these simulators; `urls` may be empty for simulators in this process."""
-    store = next(name for name in installed if load_platform(name).source is not None)
-    secrets = {key: value for place in installed.values() for key, value in place.secrets.items()}
-    text = render(
-        platform=store,
-        shop=installed[store].settings["shop"],
-        api_url=urls.get(store),
-        packs=DEFAULT_PACKS,
-        tags=True,
-        prefix="seg-",
-        klaviyo="klaviyo" in installed,
-        klaviyo_api_url=urls.get("klaviyo"),
-        files=("segments.toml",),
-    )
-    write_folder(folder, text, secrets)
+def write_project(
+    folder: Path, installed: dict[str, Installed], urls: dict[str, str], platform: str | None = None
+) -> Path:
+    """A ready project folder for these simulators; `urls` may be empty for simulators in this process.
+
+    The store is the platform named, else the first. Keys of the other stores are written too, so that changing
+    `[store]` is all it takes to read another.
+    """
+    store = platform or stores()[0]
+    sections: Sections = {
+        "store": {"platform": store, **section(installed, store, urls)},
+        "segments": {"packs": DEFAULT_PACKS, "files": ("segments.toml",)},
+        "tags": {"enabled": True, "prefix": "seg-"},
+    }
+    for name in destinations():
+        sections[name] = {"enabled": True, **section(installed, name, urls)}
+    write_folder(folder, render(sections), {k: v for place in installed.values() for k, v in place.secrets.items()})
     own = folder / "segments.toml"
     if not own.exists():
         own.write_text(EXAMPLE, encoding="utf-8")
     return folder / "regulars.toml"
+
+
+def section(installed: dict[str, Installed], name: str, urls: dict[str, str]) -> dict[str, Any]:
+    """What a platform's section says of its simulator."""
+    return {**installed[name].settings, **({"api_url": urls[name]} if name in urls else {})}
+
+
+def known_store(name: str | None) -> str:
+    """A store's platform, by default the first. Raises UsageError."""
+    if name is not None and name not in stores():
+        raise UsageError(f"--platform {name}: no such store; there are {', '.join(stores())}")
+    return name or stores()[0]

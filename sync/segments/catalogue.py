@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from connector import destinations
 from mappings.vocabulary import FOLDER, Vocabulary, load_vocabulary
 from sync.errors import SegmentError
 from sync.segments import tree as t
@@ -18,7 +19,8 @@ from sync.segments.places import Place, places
 from sync.segments.problems import Origin, Problem, nearest
 
 PACKS = FOLDER / "segments"
-DESTINATIONS = ("tags", "klaviyo", "mailchimp")
+TAGS = "tags"
+"""The write-back to the store, as `push` names it."""
 _KEY = re.compile(r"[a-z0-9][a-z0-9_:-]*")
 _THRESHOLD = re.compile(r"\{([a-z0-9_]+)\}")
 _TEXTS = ("name", "sentence", "goal", "action", "channel", "exclusions", "metric", "subject", "text", "unavailable")
@@ -186,9 +188,10 @@ def _push(row: Mapping[str, Any], file: str, at: Place | None, key: str, pack: s
         return None if pack is None or row.get("default", False) else ()
     if not isinstance(push, list) or not all(isinstance(one, str) for one in push):
         raise _fault(file, at, key, 'push is a list of destinations, such as ["tags", "klaviyo"]')
+    known = (TAGS, *destinations())
     for name in push:
-        if name not in DESTINATIONS:
-            hint = nearest(name, DESTINATIONS) or f"; there are {', '.join(DESTINATIONS)}"
+        if name not in known:
+            hint = nearest(name, known) or f"; there are {', '.join(known)}"
             raise _fault(file, at, key, f"unknown destination '{name}' in push{hint}")
     return tuple(push)
 

@@ -16,7 +16,7 @@ from shop import Ran, TestShop
 def words(shop: TestShop) -> list[str]:
     """The flags that name the two simulators."""
     urls = [line.split('"')[1] for line in shop.config.read_text().splitlines() if line.startswith("api_url")]
-    return ["--api-url", urls[0], "--klaviyo", "--klaviyo-api-url", urls[1]]
+    return ["--set", f"store.api_url={urls[0]}", "--to", "klaviyo", "--set", f"klaviyo.api_url={urls[1]}"]
 
 
 def secrets(shop: TestShop) -> dict[str, str]:
@@ -48,7 +48,7 @@ def test_it_writes_a_private_folder_after_trying_the_keys(shop: TestShop, tmp_pa
 def test_the_shops_name_is_completed(name: str, shop: TestShop, tmp_path: Path) -> None:
     """What an owner types becomes the address in the file."""
     assert init(shop, tmp_path / "mine", name=name, env=secrets(shop)).code == 0
-    assert 'shop     = "sandbox-shop.myshopify.com"' in (tmp_path / "mine" / "regulars.toml").read_text()
+    assert 'shop = "sandbox-shop.myshopify.com"' in (tmp_path / "mine" / "regulars.toml").read_text()
 
 
 def test_a_domain_of_ones_own_is_no_address(shop: TestShop, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_an_owner_may_insist(shop: TestShop, tmp_path: Path, monkeypatch: pytest
     """Asked on a terminal, after the findings."""
     wrong = dict.fromkeys(secrets(shop), "wr0ng_and_secret")
     for answer, code in (("n", 1), ("y", 0)):
-        monkeypatch.setattr(sys, "stdin", Typed(["token", answer]))
+        monkeypatch.setattr(sys, "stdin", Typed([answer]))
         ran = init(shop, tmp_path / "mine", "--platform", "shopify", "--tags", "--packs", "carts", env=wrong)
         assert ran.code == code, ran
         assert (tmp_path / "mine").exists() == (code == 0)
@@ -106,7 +106,7 @@ def test_without_a_network_the_wait_is_told_and_short(shop: TestShop) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        old = words(shop)[1]
+        old = words(shop)[1].removeprefix("store.api_url=")
         shop.config.write_text(
             shop.config.read_text()
             .replace(old, closed)
@@ -120,3 +120,29 @@ def test_without_a_network_the_wait_is_told_and_short(shop: TestShop) -> None:
     assert waits[0].endswith(", try 3 of 8")
     assert ran.out.count("no connection to 127.0.0.1 (connection refused); gave up after ") == 1
     assert "; check api_url and your connection, then run again" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--to", "pigeon"], "init: 'pigeon' is none of klaviyo"),
+        (["--platform", "magento"], "init: 'magento' is none of shopify"),
+        (["--set", "klaviyo"], "init: --set 'klaviyo' is not SECTION.KEY=VALUE, such as klaviyo.list_prefix=Shop"),
+    ],
+)
+def test_a_wrong_flag_is_told_before_anything_is_written(
+    words: list[str], told: str, shop: TestShop, tmp_path: Path
+) -> None:
+    """Exit 2, one line, no folder."""
+    ran = shop.call("init", str(tmp_path / "mine"), "--shop", shop.world.domain, *words)
+    assert ran.code == 2
+    assert ran.err.startswith(told)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_setting_that_no_section_has_is_told_with_its_key(shop: TestShop, tmp_path: Path) -> None:
+    """What would not load is not written."""
+    ran = init(shop, tmp_path / "mine", "--set", "klaviyo.prefix=x", env=secrets(shop))
+    assert ran.code == 1
+    assert "[klaviyo] prefix: unknown key" in ran.err
+    assert not (tmp_path / "mine").exists()
