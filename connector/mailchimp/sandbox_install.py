@@ -1,0 +1,34 @@
+"""The Mailchimp sandbox as `regulars sandbox` and `regulars demo` set it up."""
+
+from __future__ import annotations
+
+from random import Random
+
+from connector.base import Clock
+from connector.mailchimp.sandbox import MailchimpSandbox
+from connector.sandbox.faults import Faults
+from connector.sandbox.records import email_key
+from connector.sandbox.wire import Installed
+from connector.sandbox.world import World
+
+API_KEY = "REGULARS_MAILCHIMP_API_KEY"
+KEY = "5a4db0x5a4db0x5a4db0x5a4db0x0000-us19"
+
+
+def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
+    """An audience that knows most of the shop's people; a few opted out, bounced or only ever bought something.
+
+    The shop's people live at example.com, which Mailchimp otherwise takes for made up.
+    """
+    simulator = MailchimpSandbox(
+        clock=clock,
+        api_key=KEY,
+        scale=scale,
+        faults=faults,
+        refuse_example_com=False,
+        forbidden=set(world.denied),
+    )
+    addresses = list(dict.fromkeys(key for person in world.customers.values() if (key := email_key(person.email))))
+    rng = Random(7)  # noqa: S311
+    simulator.seed(addresses, rng, known=0.8, unsubscribed=0.02, cleaned=0.01, transactional=0.03)
+    return Installed(simulator, {"audience_id": simulator.audience.id}, {API_KEY: KEY})
