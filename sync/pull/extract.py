@@ -21,13 +21,15 @@ from connector.base import WITHHELD, Cursor, Page, Record, Source, Stream
 from connector.errors import BadReply, BadRequest
 from mappings.load import MappingError
 from sync.progress import Progress, Silent
-from sync.store import sight, state
+from sync.store import external, sight, state
 from sync.store.engine import Connection, Store
 from sync.store.upsert import Absorbed, Doubted, Rows, Upsert
 
 _ALLOCATIONS = 200_000
 _PROBED = 250
 _ADDRESS = frozenset({"email_key", "email_status"})
+_ASKED_FOR = frozenset({"customers", "orders", "carts"})
+"""Tables whose records are asked for, or named, by the platform's own ids again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class Intake:
         A customer whose record does not map any more keeps what is stored, but for a consent that the record takes
         back or that cannot be read there: it is lost until the record maps again.
         """
+        if (self.stream.table or self.stream.name) in _ASKED_FOR:
+            external.note(connection, (*mapped.ids, *(each.record_id for each in mapped.refused)))
         absorbed = self._upsert.apply(connection, mapped.rows)
         kept = state.kept(connection, self.stream.name)
         state.release(connection, self.stream.name, kept.intersection(mapped.ids))
@@ -218,8 +222,9 @@ class _Reading:
             had = " OR ".join(f"{column} IS NOT NULL" for column in lost)
             rows = connection.exec_driver_sql(
                 f"SELECT id FROM {name} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC LIMIT {_PROBED}"
-            ).all()
-        pages = list(self._source.by_ids(self._intake.stream, [str(row[0]) for row in rows]))
+            ).scalars()
+            ids = list(external.outward(connection, rows).values())
+        pages = list(self._source.by_ids(self._intake.stream, ids))
         self.report = replace(self.report, calls=self.report.calls + sum(page.calls for page in pages))
         return not self._intake.shown([each for page in pages for each in page.records]).isdisjoint(lost)
 

@@ -10,6 +10,7 @@ from connector.base import Audience, Destination, Limits, Op, Person, Receipt
 from sync.push import outbox
 from sync.push.consent import LIVE, moved_sql, reason_sql, record_sql
 from sync.store.engine import Connection
+from sync.store.external import OUTWARD
 from sync.store.ledger import listed
 
 _OPEN = "state IN ('pending', 'sent', 'retry')"
@@ -71,7 +72,7 @@ def planned_people(
     removes: dict[str, list[Person]] = {}
     seen: dict[tuple[int, str | None], Person] = {}
     for row in rows:
-        person = seen.setdefault((row[2], row[4]), Person(row[2], row[3], row[4], row[5] or 0))
+        person = seen.setdefault((row[2], row[4]), Person(row[2], row[3], row[4], row[5] or 0, row[6]))
         (adds if row[1] == "add" else removes).setdefault(row[0], []).append(person)
     return adds, removes
 
@@ -80,7 +81,7 @@ _PERSON = (
     "CASE o.action WHEN 'remove' THEN coalesce(l.email_key, c.email_key) ELSE c.email_key END, "
     "CASE WHEN o.action = 'add' THEN i.remote_id WHEN l.email_key IS NOT NULL THEN l.remote_id "
     "ELSE coalesce(l.remote_id, i.remote_id) END, "
-    "(SELECT count(*) FROM customer_tags t WHERE t.customer_id = o.customer_id)"
+    f"(SELECT count(*) FROM customer_tags t WHERE t.customer_id = o.customer_id), {OUTWARD.format('o.customer_id')}"
 )
 _PERSON_FROM = (
     "LEFT JOIN customers c ON c.id = o.customer_id "
@@ -161,8 +162,8 @@ def waiting(
         (destination.name, after, plan_id, listed(audiences), limit),
     )
     queued = []
-    for number, action, segment, customer, state, email, remote_id, tags in rows:
-        op = Op(number, action, audiences[segment], Person(customer, email, remote_id, tags))
+    for number, action, segment, customer, state, email, remote_id, tags, own in rows:
+        op = Op(number, action, audiences[segment], Person(customer, email, remote_id, tags, own))
         person = not destination.limits.by_email or (action == "add" and remote_id is None)
         queued.append(Queued(op, state, (customer,) if person else (action, segment, remote_id is None)))
     return queued

@@ -175,6 +175,14 @@ class ProductTag(SQLModel, table=True):
     tag: str = Field(primary_key=True)
 
 
+class ExternalId(SQLModel, table=True):
+    """The platform's own id behind a key (`mappings.keys`), where it is no number. Numbers are their own keys."""
+
+    __tablename__ = "external_id"
+    id: int = Field(sa_column=own_id())
+    external: str
+
+
 class Dirty(SQLModel, table=True):
     """Customers whose facts changed since their metrics were computed."""
 

@@ -20,6 +20,7 @@ import orjson
 from connector.base import WITHHELD
 from sync.store import identity
 from sync.store.engine import Connection
+from sync.store.external import key_of
 from sync.store.identity import listed, mark_dirty
 from sync.store.tables import SQLModel
 
@@ -91,7 +92,7 @@ class Upsert:
 
     def doubt(self, connection: Connection, doubted: Sequence[Doubted]) -> None:
         """Take back consent that these records do not bear out. Without a digest the next version is compared anew."""
-        known = {int(tail): each for record_id, each in doubted if (tail := record_id.rpartition("/")[2]).isdecimal()}
+        known = {key_of(record_id): each for record_id, each in doubted}
         if not known or "email_status" not in self._columns:
             return
         stored = connection.exec_driver_sql(

@@ -204,6 +204,11 @@ CREATE TABLE evaluation (
 	ruled VARCHAR NOT NULL, 
 	PRIMARY KEY (run_id)
 );
+CREATE TABLE external_id (
+	id INTEGER NOT NULL, 
+	external VARCHAR NOT NULL, 
+	PRIMARY KEY (id)
+);
 CREATE TABLE identity (
 	destination VARCHAR NOT NULL, 
 	email_key VARCHAR NOT NULL, 
