@@ -128,6 +128,9 @@ class Source(Protocol):
     def ids(self, stream: Stream) -> Iterator[Page]:
         """Every live record of the stream as {"id": ...} only: the sweep for deletions."""
 
+    def gone(self, stream: Stream) -> Iterator[Page]:
+        """Records {"id": ...} that the platform lists as deleted; nothing where it keeps no such list."""
+
     def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
         """These records (by the platform's own ids) as they are now; ids that no longer exist are absent."""
 

@@ -90,6 +90,10 @@ class ShopifySource:
             nodes = asked.answer.data[shape.root]["nodes"]
             yield Page([{"id": wire.number(node["id"])} for node in nodes], token, asked.calls, _cost(asked))
 
+    def gone(self, stream: Stream) -> Iterator[Page]:
+        """Nothing: the Admin API lists no deletions of customers or orders."""
+        return iter(())
+
     def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
         """These records as they are now, past the search index; ids that are gone are absent."""
         long = LongRecords(wire.SHAPES[stream.name].lines)

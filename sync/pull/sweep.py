@@ -1,23 +1,28 @@
 """Finds what vanished at the platform: deletions and merges never show in `updated_at`.
 
-Counts cost one call; only where they disagree with the live rows, and once a week, are all ids compared. An id missing
-from the list may be one that the platform's index does not show yet, so each is asked for by itself before it counts as
-gone. A vanished customer's orders are read again: where they all name one other customer now, that one is the survivor
-of a merge. Each portion is read first and then stored in one transaction, so that a killed sweep finds the rest again.
+Counts cost one call. Where they say that records are missing, the platform's own list of deletions is read, if it
+keeps one; only where they still disagree, and once a week, are all ids compared. An id missing from a list may be one
+that the platform's index does not show yet, so each is asked for by itself before it counts as gone. A vanished
+customer's survivor is the one that the platform names; where it names none, the customer's orders are read again, and
+the one other customer that they all name now is it. Each portion is read first and then stored in one transaction, so
+that a killed sweep finds the rest again.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from connector.base import Record, Source
+import orjson
+
+from connector.base import Page, Record, Source
+from mappings.keys import is_number, own_id
 from sync.progress import Progress
 from sync.pull.extract import Intake
-from sync.store import identity, state
+from sync.store import external, identity, state
 from sync.store.engine import Connection, Store
+from sync.store.external import key_of, keys_of
 from sync.store.identity import listed, mark_dirty
 
 SWEPT = ("customers", "orders")
@@ -28,6 +33,7 @@ _WEEK = 7 * _DAY
 _PORTION = 250
 _FEW = 10
 _SHARE = 0.01
+_Id = TypeVar("_Id", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,13 @@ class Sweep:
         self._count(1)
         for name in names:
             gap = self._gap(name, counts)
-            if force or self._due(name, gap, counts):
+            if not force and not self._due(name, gap, counts):
+                continue
+            every = force or not self._deletions_suffice(name, counts)
+            if every:
                 self._sweep(name)
-                self.report = replace(self.report, streams=(*self.report.streams, name))
-                self._settle(name, self._gap(name, counts))
+            self.report = replace(self.report, streams=(*self.report.streams, name))
+            self._settle(name, self._gap(name, counts), every=every)
         return self.report
 
     def _count(self, calls: int) -> None:
@@ -93,7 +102,7 @@ class Sweep:
             return None
         with self._store.read() as connection:
             live = connection.exec_driver_sql(f"SELECT count(*) FROM {name} WHERE {self._visible(name)}").scalar_one()
-            waiting = _numbers(state.kept(connection, name))
+            waiting = keys_of(state.kept(connection, name))
             known = connection.exec_driver_sql(
                 f"SELECT count(*) FROM {name} WHERE {self._visible(name)} AND id IN (SELECT value FROM json_each(?))",
                 (listed(waiting),),
@@ -114,67 +123,101 @@ class Sweep:
                 return False
             if gap is not None:
                 state.set_meta(connection, f"gap:{name}", (settled, gap))
-        if swept_at is not None and self._now - swept_at >= _WEEK:
+        if _weekly(swept_at, self._now):
             return True
         surplus = 0 if gap is None else gap - settled
         many = surplus > max(_FEW, _SHARE * counts.get(name, 0))
         return surplus < 0 or many or (surplus > 0 and gap == last)
 
-    def _settle(self, name: str, gap: int | None) -> None:
+    def _settle(self, name: str, gap: int | None, *, every: bool) -> None:
         with self._store.begin() as connection:
-            state.swept(connection, name, self._now)
+            if every:
+                state.swept(connection, name, self._now)
             state.set_meta(connection, f"gap:{name}", (gap or 0, gap or 0))
+
+    def _deletions_suffice(self, name: str, counts: Mapping[str, int]) -> bool:
+        """Take out those of ours that the platform lists as deleted; True where the counts agree then."""
+        with self._store.read() as connection:
+            swept_at = state.load(connection, name).swept_at
+            settled, _ = state.get_meta(connection, f"gap:{name}", (0, 0))
+        gap = self._gap(name, counts)
+        if gap is None or gap >= settled or _weekly(swept_at, self._now):
+            return False
+        deleted: list[int] = []
+        for page in self._source.gone(self._intakes[name].stream):
+            self._count(page.calls)
+            with self._store.read() as connection:
+                deleted += _column(
+                    connection,
+                    f"SELECT id FROM {name} WHERE {self._visible(name)} AND id IN (SELECT value FROM json_each(?))",
+                    (listed(key_of(record["id"]) for record in page.records),),
+                )
+        self._vanished(name, sorted(set(deleted)))
+        return self._gap(name, counts) == int(settled)
 
     def _sweep(self, name: str) -> None:
         vanished, unseen = self._compare(name)
-        for portion in _portions(vanished):
-            if name == "customers":
-                self._customers(portion)
-            else:
-                self._orders(portion)
+        self._vanished(name, vanished)
         for portion in _portions(unseen):
-            records = self._read(name, portion)
+            records, _ = self._read(name, portion)
             mapped = self._intakes[name].map(records)
             with self._store.begin() as connection:
                 absorbed = self._intakes[name].store(connection, mapped).absorbed
             self.report = replace(self.report, recovered=self.report.recovered + absorbed.new + absorbed.changed)
 
-    def _compare(self, name: str) -> tuple[list[int], list[int]]:
-        """Ids of live rows that the platform no longer lists, and ids it lists that we do not hold."""
-        ids = array("q")
+    def _vanished(self, name: str, keys: Sequence[int]) -> None:
+        for portion in _portions(keys):
+            if name == "customers":
+                self._customers(portion)
+            else:
+                self._orders(portion)
+
+    def _compare(self, name: str) -> tuple[list[int], list[str]]:
+        """Keys of live rows that the platform no longer lists, and its ids of those it lists that we do not hold."""
+        pages: list[bytes] = []
+        count = 0
         for page in self._source.ids(self._intakes[name].stream):
-            ids.extend(_number(record["id"]) for record in page.records)
+            pages.append(_pairs(page))
+            count += len(page.records)
             self._count(page.calls)
-            self._progress.update(f"{name}: ids", len(ids), page.total)
+            self._progress.update(f"{name}: ids", count, page.total)
         with self._store.read() as connection:
-            waiting = _numbers(state.kept(connection, name))
-            connection.exec_driver_sql("CREATE TEMP TABLE listed (id INTEGER PRIMARY KEY)")
-            for portion in _portions(ids, 10_000):
+            waiting = keys_of(state.kept(connection, name))
+            connection.exec_driver_sql("CREATE TEMP TABLE listed (id INTEGER PRIMARY KEY, external TEXT)")
+            for pairs in pages:
                 connection.exec_driver_sql(
-                    "INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)", (listed(portion),)
+                    "INSERT OR IGNORE INTO listed SELECT value ->> 0, value ->> 1 FROM json_each(?)", (pairs.decode(),)
                 )
             vanished = connection.exec_driver_sql(
                 f"SELECT id FROM {name} WHERE {self._visible(name, _DAY)} AND id NOT IN (SELECT id FROM listed) "
                 "ORDER BY id"
             ).all()
             unseen = connection.exec_driver_sql(
-                f"SELECT id FROM listed WHERE id NOT IN (SELECT id FROM {name} WHERE gone_at IS NULL) ORDER BY id"
+                "SELECT id, coalesce(external, CAST(id AS TEXT)) FROM listed "
+                f"WHERE id NOT IN (SELECT id FROM {name} WHERE gone_at IS NULL) ORDER BY id"
             ).all()
-        return [row[0] for row in vanished], [row[0] for row in unseen if row[0] not in waiting]
+        return [row[0] for row in vanished], [row[1] for row in unseen if row[0] not in waiting]
 
-    def _read(self, name: str, ids: Sequence[int]) -> list[Record]:
-        if not ids:
-            return []
+    def _read(self, name: str, ids: Sequence[str]) -> tuple[list[Record], dict[str, str]]:
+        """These records as they are now, and which of the ids live on in which others."""
         records: list[Record] = []
-        for page in self._source.by_ids(self._intakes[name].stream, [str(each) for each in ids]):
+        merged: dict[str, str] = {}
+        for page in self._source.by_ids(self._intakes[name].stream, ids) if ids else ():
             records += page.records
+            merged |= page.merged
             self._count(page.calls)
-        return records
+        return records, merged
+
+    def _again(self, name: str, keys: Sequence[int]) -> tuple[list[Record], dict[str, str]]:
+        """The same for records that we hold."""
+        with self._store.read() as connection:
+            ids = list(external.outward(connection, keys).values())
+        return self._read(name, ids)
 
     def _orders(self, candidates: Sequence[int]) -> None:
-        records = self._read("orders", candidates)
+        records, _ = self._again("orders", candidates)
         mapped = self._intakes["orders"].map(records)
-        gone = sorted(set(candidates) - {_number(record["id"]) for record in records})
+        gone = sorted(set(candidates) - {key_of(record["id"]) for record in records})
         with self._store.begin() as connection:
             self._intakes["orders"].store(connection, mapped)
             self._orders_gone(connection, gone)
@@ -192,26 +235,28 @@ class Sweep:
         self.report = replace(self.report, orders_gone=self.report.orders_gone + len(rows))
 
     def _customers(self, candidates: Sequence[int]) -> None:
-        records = self._read("customers", candidates)
+        records, merged = self._again("customers", candidates)
         mapped = self._intakes["customers"].map(records)
-        gone = sorted(set(candidates) - {_number(record["id"]) for record in records})
+        gone = sorted(set(candidates) - {key_of(record["id"]) for record in records})
         held = {name: self._held(name, gone) for name in ("orders", "carts") if name in self._intakes}
-        again = {name: self._read(name, [each for each, _ in rows]) for name, rows in held.items()}
+        again = {name: self._again(name, [each for each, _ in rows])[0] for name, rows in held.items()}
         reread = {name: self._intakes[name].map(rows) for name, rows in again.items()}
         with self._store.begin() as connection:
             self._intakes["customers"].store(connection, mapped)
             for name, rows in reread.items():
                 self._intakes[name].store(connection, rows)
             if "orders" in held:
-                there = {_number(record["id"]) for record in again["orders"]}
+                there = {key_of(record["id"]) for record in again["orders"]}
                 self._orders_gone(connection, sorted({each for each, _ in held["orders"]} - there))
-            survivors = {customer: _survivor(connection, customer, held) for customer in gone}
+            told = {key_of(loser): key_of(survivor) for loser, survivor in merged.items()}
+            external.note(connection, merged.values())
+            survivors = {each: told.get(each) or _survivor(connection, each, held) for each in gone}
             identity.depart(connection, survivors, self._now)
-        merged = sum(survivor is not None for survivor in survivors.values())
+        followed = sum(survivor is not None for survivor in survivors.values())
         self.report = replace(
             self.report,
-            customers_gone=self.report.customers_gone + len(gone) - merged,
-            customers_merged=self.report.customers_merged + merged,
+            customers_gone=self.report.customers_gone + len(gone) - followed,
+            customers_merged=self.report.customers_merged + followed,
         )
 
     def _held(self, name: str, customers: Sequence[int]) -> list[tuple[int, int]]:
@@ -246,20 +291,20 @@ def _survivor(connection: Connection, customer: int, held: Mapping[str, Sequence
     return moved[0] if len(moved) == 1 else None
 
 
-def _column(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[int | None]:
+def _column(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
     return [row[0] for row in connection.exec_driver_sql(sql, parameters)]
 
 
-def _portions(ids: Sequence[int], size: int = _PORTION) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def _portions(ids: Sequence[_Id]) -> Iterator[Sequence[_Id]]:
+    for start in range(0, len(ids), _PORTION):
+        yield ids[start : start + _PORTION]
 
 
-def _numbers(record_ids: Iterable[str]) -> set[int]:
-    """Those of the ids that are numbered: a record without an id is in quarantine under another name."""
-    return {_number(each) for each in record_ids if each.rpartition("/")[2].isdecimal()}
+def _weekly(swept_at: int | None, now: int) -> bool:
+    return swept_at is not None and now - swept_at >= _WEEK
 
 
-def _number(record_id: Any) -> int:
-    """The number of a platform id: itself, or the tail of a gid."""
-    return int(str(record_id).rpartition("/")[2])
+def _pairs(page: Page) -> bytes:
+    """The ids of a page as JSON, each with its key: as bytes they take little memory until all have come."""
+    ids = [own_id(str(record["id"])) for record in page.records]
+    return orjson.dumps([(key_of(each), None if is_number(each) else each) for each in ids])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from connector.base import WITHHELD, Cursor, Finding, Page, Record, Shop, Stream
 from connector.errors import BadRequest
+from mappings.keys import key
 from mappings.load import MappingError
 
 NOW = 1_790_000_000
@@ -66,7 +68,8 @@ class FakeSource:
 
     `die_after` pages the process is killed; `expired` refuses tokens; ids in `unlisted` exist, but no list shows them;
     ids in `uncounted` are in no count either. Orders before `oldest` are hidden altogether;
-    fields in `refused` come empty and named as withheld.
+    fields in `refused` come empty and named as withheld. With `guids` records bear GUIDs instead of their numbers.
+    `merged` is what by_ids tells of losers; `deleted` what `gone` lists of a stream.
     """
 
     platform = "fake"
@@ -84,6 +87,9 @@ class FakeSource:
         self.unlisted: set[int] = set()
         self.uncounted: set[int] = set()
         self.refused: dict[str, tuple[str, ...]] = {}
+        self.guids = False
+        self.merged: dict[int, int] = {}
+        self.deleted: dict[str, list[int]] = {}
         self.swept: list[str] = []
         self.asked: list[tuple[str, Cursor]] = []
         self.served = 0
@@ -115,10 +121,22 @@ class FakeSource:
 
     def ids(self, stream: Stream) -> Iterator[Page]:
         self.swept.append(stream.name)
-        yield from self._paged("ids", [{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)])
+        found = [{"id": each["id"], "updated_at": 0} for each in self._listed(stream.name)]
+        yield from self._paged("ids", found, of=stream.name)
+
+    def gone(self, stream: Stream) -> Iterator[Page]:
+        if stream.name in self.deleted:
+            yield Page([{"id": self.own(stream.name, each)} for each in self.deleted[stream.name]])
 
     def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
-        yield Page([self._shown(stream.name, each) for each in self._seen(stream.name) if str(each["id"]) in set(ids)])
+        name, asked = stream.name, set(ids)
+        found = [self._shown(name, each) for each in self._seen(name) if str(self.own(name, each["id"])) in asked]
+        losers = {str(self.own(name, old)): str(self.own(name, new)) for old, new in self.merged.items()}
+        yield Page(found, merged={old: new for old, new in losers.items() if old in asked})
+
+    def own(self, name: str, number: int) -> int | str:
+        """What the record of that number is called here."""
+        return str(uuid5(NAMESPACE_URL, f"{name}/{number}")) if self.guids else number
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
         return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
@@ -140,7 +158,7 @@ class FakeSource:
     def _seen(self, name: str) -> list[dict[str, Any]]:
         return [each for each in self.records[name] if each.get("placed_at", NOW) >= (self.oldest or 0)]
 
-    def _paged(self, name: str, found: list[dict[str, Any]]) -> Iterator[Page]:
+    def _paged(self, name: str, found: list[dict[str, Any]], *, of: str | None = None) -> Iterator[Page]:
         for start in range(0, max(len(found), 1), self.size):
             if self.die_after is not None and self.served >= self.die_after:
                 raise Killed
@@ -148,15 +166,22 @@ class FakeSource:
             part = found[start : start + self.size]
             more = start + self.size < len(found)
             token = f"{part[-1]['updated_at']}:{part[-1]['id']}" if more else None
-            yield Page([self._shown(name, each) for each in part], "round and round" if self.loops else token)
+            yield Page([self._shown(of or name, each) for each in part], "round and round" if self.loops else token)
 
     def _shown(self, name: str, record: dict[str, Any]) -> dict[str, Any]:
         refused = self.refused.get(name, ())
-        return {**record, **dict.fromkeys(refused), WITHHELD: _FED[refused]} if refused else dict(record)
+        own = {**record, "id": self.own(name, record["id"])}
+        if record.get("customer") is not None:
+            own["customer"] = self.own("customers", record["customer"])
+        return {**own, **dict.fromkeys(refused), WITHHELD: _FED[refused]} if refused else own
 
 
 def _key(email: str | None) -> str | None:
     return email.strip().lower() if email else None
+
+
+def _id(own: int | str | None) -> int | None:
+    return None if own is None else key(str(own))
 
 
 def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
@@ -164,7 +189,7 @@ def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
         error = MappingError("bad", str(record["id"]), "does not fit")
         error.known = record["bad"] if isinstance(record["bad"], dict) else {}
         raise error
-    number, email = record["id"], record["email"]
+    number, email = _id(record["id"]), record["email"]
     return {
         "customers": [(number, record["updated_at"], email, _key(email), record["first_name"], record["email_status"])],
         "customer_tags": [(number, tag) for tag in record["tags"]],
@@ -172,10 +197,10 @@ def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
 
 
 def _order_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
-    number, placed, updated = record["id"], record["placed_at"], record["updated_at"]
+    number, placed, updated = _id(record["id"]), record["placed_at"], record["updated_at"]
     money = ("EUR", record["total"], record["refunded"])
     return {
-        "orders": [(number, record["customer"], _key(record["email"]), placed, updated, *money)],
+        "orders": [(number, _id(record["customer"]), _key(record["email"]), placed, updated, *money)],
         "order_lines": [(e["id"], number, e["product_id"], e["quantity"], e["net"]) for e in record["lines"]],
         "refunds": [(e["id"], number, e["at"], e["amount"]) for e in record["refunds"]],
         "order_codes": [(number, code) for code in record["codes"]],
@@ -184,8 +209,8 @@ def _order_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
 
 
 def _cart_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
-    number, times = record["id"], (record["created_at"], record["updated_at"], record["completed_at"])
+    number, times = _id(record["id"]), (record["created_at"], record["updated_at"], record["completed_at"])
     return {
-        "carts": [(number, record["customer"], _key(record["email"]), *times, record["total"])],
+        "carts": [(number, _id(record["customer"]), _key(record["email"]), *times, record["total"])],
         "cart_lines": [(e["id"], number, e["product_id"], e["quantity"], e["gross"]) for e in record["lines"]],
     }
