@@ -15,9 +15,12 @@ from itertools import count
 from connector.base import Clock
 from connector.sandbox.records import Cart, Customer, Order
 from connector.sandbox.world import World
+from connector.wix import sandbox_checkouts as checkouts
 from connector.wix import sandbox_contact as contacts
 from connector.wix.sandbox_contact import BUYER_LABEL, Contact, State
 from connector.wix.sandbox_index import Entry, Lagging
+from connector.wix.sandbox_orders import Orders
+from connector.wix.sandbox_pages import Cursors
 from connector.wix.sandbox_route import refused
 
 MAX_KEY = 80
@@ -42,12 +45,16 @@ class Site:
     `visits` are the times somebody was last seen on the site, by contact number.
     """
 
-    def __init__(self, world: World, *, clock: Clock, site_id: str, lag: float, label_quota: int = 1000) -> None:
+    def __init__(
+        self, world: World, *, clock: Clock, site_id: str, lag: float, label_quota: int = 1000, moved: bool = True
+    ) -> None:
         self.world = world
         self.clock = clock
         self.id = site_id
         self.label_quota = label_quota
         self.index = Lagging(clock, lag)
+        self.cursors = Cursors()
+        self.orders = Orders(world, moved=moved)
         self.labels: dict[str, Label] = {}
         self.label_writes: Counter[str] = Counter()
         self.states: dict[int, State] = {}
@@ -63,7 +70,24 @@ class Site:
             self._meet(customer)
         self.index.fill("label", {label.number: label_entry(label) for label in self.labels.values()})
         self.index.fill("contact", {number: self._entry(each) for number, each in world.customers.items()})
+        self._fill_sales()
         world.watchers.append(self._changed)
+
+    def _fill_sales(self) -> None:
+        world, orders = self.world, self.orders
+        orders.checkouts = {cart.order: cart.number for cart in world.carts.values() if cart.order is not None}
+        self.index.fill("order", {n: at for n, order in world.orders.items() if (at := orders.entry(order))})
+        self.index.fill("cart", {n: at for n, cart in world.carts.items() if (at := checkouts.entry(world, cart))})
+
+    # orders
+
+    def mark(self, order: Order, *, status: str | None = None, archived: bool | None = None) -> None:
+        """Give an order a status of Wix's own (PENDING, REJECTED, INITIALIZED), or put it into the archive."""
+        if status is not None:
+            self.orders.statuses[order.number] = status
+        if archived is not None:
+            (self.orders.archived.add if archived else self.orders.archived.discard)(order.number)
+        self.world.touch(order)
 
     # contacts
 
@@ -129,11 +153,21 @@ class Site:
         if isinstance(record, Customer):
             self._customer_changed(record, gone)
             return
+        if isinstance(record, Order):
+            self.index.put("order", record.number, None if gone else self.orders.entry(record))
+        else:
+            self._cart_changed(record, gone)
         owner = record.customer
         if owner is not None and owner.number in self.world.customers:
             if isinstance(record, Order):
                 self.states[owner.number].labels.setdefault(BUYER_LABEL)
             self._reindex(owner.number)
+
+    def _cart_changed(self, cart: Cart, gone: bool) -> None:
+        """An order made from a cart shares its checkout, which is known only once the order is there."""
+        self.index.put("cart", cart.number, None if gone else checkouts.entry(self.world, cart))
+        if cart.order is not None:
+            self.orders.checkouts[cart.order] = cart.number
 
     def _customer_changed(self, customer: Customer, gone: bool) -> None:
         number = customer.number

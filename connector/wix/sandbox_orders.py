@@ -1,0 +1,265 @@
+"""Orders as Wix shows them. An order is written when it is asked for: its lines are most of a shop.
+
+Test orders do not exist on Wix, and an order has at most 300 lines: larger ones are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from connector.sandbox.money import exponent
+from connector.sandbox.records import Line, Order, Product, guid
+from connector.sandbox.world import World
+from connector.wix.sandbox_contact import STORES_APP, stamp
+from connector.wix.sandbox_filter import Values
+from connector.wix.sandbox_index import Entry
+
+MAX_LINES = 300
+CHANNELS = {"web": "WEB", "pos": "POS", "draft": "BACKOFFICE_MERCHANT"}
+_LINE = (
+    b'{"id":"00000000-0000-0000-0000-%012d",%b"quantity":%d,"price":{"amount":"%b"},"priceBeforeDiscounts":{"amount":'
+    b'"%b"},"totalDiscount":{"amount":"%b"},"totalPriceBeforeTax":{"amount":"%b"}%b}'
+)
+
+
+@lru_cache(maxsize=262_144)
+def amount(minor: int, currency: str) -> str:
+    """A decimal string with all digits of the currency."""
+    digits = exponent(currency)
+    text = f"{abs(minor):0{digits + 1}d}"
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
+
+
+class Orders:
+    """The orders of a site. `statuses` and `archived` hold what the world does not know, by order number.
+
+    With `moved` an order of a merged contact names the survivor, as in the world; else it keeps the id it had.
+    """
+
+    def __init__(self, world: World, *, moved: bool = True) -> None:
+        self.world = world
+        self.moved = moved
+        self.statuses: dict[int, str] = {}
+        self.archived: set[int] = set()
+        self.checkouts: dict[int, int] = {}
+        self._owners: dict[int, int] = {}
+        self._first_lines: dict[int, int] = {}
+        self._products: dict[tuple[int, int], bytes] = {}
+
+    def serves(self, order: Order) -> bool:
+        """Whether Wix can have such an order."""
+        return not order.test and 1 <= len(order.lines) <= MAX_LINES
+
+    def entry(self, order: Order) -> Entry | None:
+        """What an order is found by; None for one that Wix cannot have."""
+        if not self.serves(order):
+            return None
+        self._first_lines.setdefault(order.number, order.lines[0].number)
+        if order.customer is not None:
+            self._owners.setdefault(order.number, order.customer.number)
+        return Entry(self._values(order))
+
+    def checkout_id(self, order: Order) -> str:
+        """The checkout the order was made from; an abandoned one if it was recovered."""
+        cart = self.checkouts.get(order.number)
+        return guid("checkout", cart) if cart is not None else guid("order_checkout", order.number)
+
+    def status(self, order: Order) -> str:
+        return self.statuses.get(order.number) or ("CANCELED" if order.cancelled_at else "APPROVED")
+
+    def contact_id(self, order: Order) -> str | None:
+        """None for a guest, who is known by a visitor's id only."""
+        if order.customer is None:
+            return None
+        number = order.customer.number if self.moved else self._owners.get(order.number, order.customer.number)
+        return guid("customer", number)
+
+    def _values(self, order: Order) -> Values:
+        lines = order.lines
+        status = self.status(order)
+        return {
+            "id": order.guid,
+            "createdDate": order.created_at,
+            "updatedDate": order.updated_at,
+            "purchasedDate": order.processed_at,
+            "number": order.name.lstrip("#"),
+            "status": status,
+            "paymentStatus": payment_status(order),
+            "fulfillmentStatus": fulfillment_status(order),
+            "buyerInfo.email": order.email,
+            "buyerInfo.contactId": lambda: self.contact_id(order),
+            "checkoutId": lambda: self.checkout_id(order),
+            "priceSummary.total.amount": Decimal(order.total).scaleb(-exponent(order.currency)),
+            "archived": order.number in self.archived,
+            "imported": order.processed_at != order.created_at,
+            "demo": False,
+            "channelInfo.type": CHANNELS.get(order.source, "OTHER_PLATFORM"),
+            "lineItems.catalogReference.appId": (STORES_APP,),
+            "lineItems.catalogReference.catalogItemId": lambda: tuple({line.product.guid for line in lines}),
+            "lineItems.productName.original": lambda: tuple({line.product.title for line in lines}),
+            "appliedDiscounts.coupon.id": tuple(coupon_id(code) for code in order.codes),
+        }
+
+    def show(self, order: Order) -> bytes:
+        """The order as JSON."""
+        money = _money(order.currency)
+        buyer = {"contactId": self.contact_id(order), "email": order.email or None}
+        if order.customer is not None and order.customer.account == "ENABLED":
+            buyer["memberId"] = guid("member", order.customer.number)
+        else:
+            buyer["visitorId"] = guid("visitor", order.number)
+        shown: dict[str, Any] = {
+            "id": order.guid,
+            "number": order.name.lstrip("#"),
+            "createdDate": stamp(order.created_at),
+            "updatedDate": stamp(order.updated_at),
+            "buyerInfo": {name: value for name, value in buyer.items() if value},
+            "status": self.status(order),
+            "paymentStatus": payment_status(order),
+            "fulfillmentStatus": fulfillment_status(order),
+            "currency": order.currency,
+            "archived": order.number in self.archived,
+            "imported": order.processed_at != order.created_at,
+            "checkoutId": self.checkout_id(order),
+            "purchaseFlowId": guid("purchase_flow", order.number),
+            "channelInfo": {"type": CHANNELS.get(order.source, "OTHER_PLATFORM")},
+            "priceSummary": {
+                "subtotal": money(order.gross),
+                "shipping": money(order.shipping),
+                "tax": money(order.tax),
+                "discount": money(order.discount),
+                "total": money(order.total),
+            },
+            "balanceSummary": _balance(order, money),
+            "activities": _activities(order),
+        }
+        if order.processed_at != order.created_at:
+            shown["purchasedDate"] = stamp(order.processed_at)
+        if order.language:
+            shown["buyerLanguage"] = order.language
+        if discounts := _discounts(order, money):
+            shown["appliedDiscounts"] = discounts
+        if order.country:
+            shown["recipientInfo"] = {"address": _address(order)}
+        return orjson.dumps(shown)[:-1] + b',"lineItems":[' + self._lines(order) + b"]}"
+
+    def _lines(self, order: Order) -> bytes:
+        first = self._first_lines.get(order.number, order.lines[0].number)
+        back = order.returned() if order.refunds else {}
+        return b",".join(self._line(line, line.number - first + 1, order.currency, back) for line in order.lines)
+
+    def _line(self, line: Line, place: int, currency: str, back: dict[int, int]) -> bytes:
+        """A line's id is its place: unique within the order only, as with Wix."""
+        discount = line.discount
+        rest = line.gross - discount
+        unit = line.price if not discount else round(Decimal(rest) / line.quantity)
+        returned = b',"refundQuantity":%d' % back[line.number] if line.number in back else b""
+        return _LINE % (
+            place,
+            self._product(line.product),
+            line.quantity,
+            amount(unit, currency).encode(),
+            amount(line.price, currency).encode(),
+            amount(discount, currency).encode(),
+            amount(rest, currency).encode(),
+            returned,
+        )
+
+    def _product(self, product: Product) -> bytes:
+        """The part of a line that is the same whoever buys the product."""
+        key = (product.number, self.world.catalogue)
+        part = self._products.get(key)
+        if part is None:
+            shown = {
+                "productName": {"original": product.title[:200] or "Item"},
+                "catalogReference": {"catalogItemId": product.guid, "appId": STORES_APP},
+                "itemType": {"preset": "PHYSICAL"},
+                "physicalProperties": {"sku": product.sku[:40], "shippable": True},
+            }
+            part = self._products[key] = orjson.dumps(shown)[1:-1] + b","
+        return part
+
+
+def _money(currency: str) -> Callable[[int], dict[str, str]]:
+    return lambda minor: {"amount": amount(minor, currency)}
+
+
+def payment_status(order: Order) -> str:
+    if not order.paid:
+        return "NOT_PAID"
+    back = order.refunded
+    if not back:
+        return "PAID"
+    return "FULLY_REFUNDED" if back >= order.total else "PARTIALLY_REFUNDED"
+
+
+def fulfillment_status(order: Order) -> str:
+    return "FULFILLED" if order.paid and not order.cancelled_at else "NOT_FULFILLED"
+
+
+def coupon_id(code: str) -> str:
+    return guid("coupon", crc32(code.encode()))
+
+
+def _balance(order: Order, money: Callable[[int], dict[str, str]]) -> dict[str, Any]:
+    """`paid` includes what was given back later."""
+    paid = order.total if order.paid else 0
+    return {
+        "balance": money(order.total - paid),
+        "paid": money(paid),
+        "refunded": money(order.refunded),
+        "authorized": money(0),
+        "pending": money(0),
+        "pendingRefund": money(0),
+    }
+
+
+def _activities(order: Order) -> list[dict[str, Any]]:
+    found = [(order.created_at, "ORDER_PLACED", guid("placed", order.number))]
+    if order.paid:
+        found.append((order.created_at, "ORDER_PAID", guid("paid", order.number)))
+    found += [
+        (refund.created_at, "PAYMENT_REFUNDED", guid("refund_activity", refund.number)) for refund in order.refunds
+    ]
+    if order.cancelled_at:
+        found.append((order.cancelled_at, "ORDER_CANCELED", guid("canceled", order.number)))
+    return [{"id": number, "createdDate": stamp(at), "activityType": kind} for at, kind, number in found]
+
+
+def _discounts(order: Order, money: Callable[[int], dict[str, str]]) -> list[dict[str, Any]]:
+    """Coupons with what they took off; what no code accounts for is the merchant's discount, or the first coupon's
+    where no line says which code it was."""
+    by_code: dict[str, int] = dict.fromkeys(order.codes, 0)
+    other = 0
+    for line in order.lines:
+        for off, code, _ in line.allocations:
+            if code is None:
+                other += off
+            else:
+                by_code[code] = by_code.get(code, 0) + off
+    if other and order.codes and not any(by_code.values()):
+        by_code[order.codes[0]], other = other, 0
+    shown: list[dict[str, Any]] = [
+        {
+            "discountType": "GLOBAL",
+            "coupon": {"id": coupon_id(code), "code": code, "name": code, "amount": money(off)},
+        }
+        for code, off in by_code.items()
+    ]
+    if other:
+        shown.append({"discountType": "SPECIFIC_ITEMS", "merchantDiscount": {"amount": money(other)}})
+    return shown
+
+
+def _address(order: Order) -> dict[str, str]:
+    address = {"country": order.country, "city": order.city}
+    if order.country and order.region:
+        address["subdivision"] = f"{order.country}-{order.region}"
+    return {name: value for name, value in address.items() if value}

@@ -1,0 +1,102 @@
+"""Orders, their payments, abandoned checkouts: what the e-commerce endpoints answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from connector.wix import sandbox_checkouts as checkouts
+from connector.wix.sandbox_filter import Filter, Test
+from connector.wix.sandbox_pages import Page, cursor_page
+from connector.wix.sandbox_route import Body, Problem, Route, Seen, envelope, refused
+from connector.wix.sandbox_tables import CHECKOUT_QUERY, CHECKOUT_SEARCH, ORDERS
+
+READ_ORDERS = ("SCOPE.DC-STORES.READ-ORDERS",)
+HIDDEN = frozenset({"PENDING", "REJECTED", "INITIALIZED"})
+
+
+def search_orders(seen: Seen) -> Body:
+    """PENDING and REJECTED orders come only if the filter names a status, INITIALIZED ones never. There is no total."""
+    body = envelope(seen.body, "search")
+    if "search" not in body:
+        raise Problem(400, "search must not be empty")
+    site = seen.site
+    page = cursor_page(ORDERS, body["search"], site.index.now("order"), site.cursors, prepare=_without_hidden)
+    orders = site.world.orders
+    shown = [site.orders.show(orders[number]) for number in page.numbers if number in orders]
+    metadata = {"count": len(shown), "cursors": page.cursors, "hasNext": page.next is not None}
+    return b'{"orders":[' + b",".join(shown) + b'],"metadata":' + orjson.dumps(metadata) + b"}"
+
+
+def _without_hidden(given: Any, wanted: Filter) -> Filter:
+    hidden = frozenset({"INITIALIZED"}) if _names(given, "status") else HIDDEN
+    test = wanted.test
+
+    def shown(values: Any) -> bool:
+        return values["status"] not in hidden and (test is None or test(values))
+
+    checked: Test = shown
+    return Filter(checked, wanted.lower, wanted.ids)
+
+
+def _names(given: Any, field: str) -> bool:
+    """Whether a filter names a field, at whatever depth."""
+    if isinstance(given, dict):
+        return any(name == field or (name.startswith("$") and _names(part, field)) for name, part in given.items())
+    return isinstance(given, list) and any(_names(part, field) for part in given)
+
+
+def get_order(seen: Seen) -> Body:
+    order = seen.site.world.by_guid("order", seen.path["id"])
+    number = order.number if order is not None else -1
+    found = seen.site.world.orders.get(number)
+    if found is None or not seen.site.orders.serves(found):
+        raise refused(404, "NOT_FOUND", "Order not found")
+    return b'{"order":' + seen.site.orders.show(found) + b"}"
+
+
+def query_checkouts(seen: Seen) -> Body:
+    body = envelope(seen.body, "query")
+    if "query" not in body:
+        raise Problem(400, "query must not be empty")
+    page = cursor_page(CHECKOUT_QUERY, body["query"], seen.site.index.now("cart"), seen.site.cursors)
+    shown = _documents(seen, page)
+    metadata = {"count": len(shown), "cursors": page.cursors}
+    return {"abandonedCheckouts": shown, "results": shown, "metadata": metadata}
+
+
+def search_checkouts(seen: Seen) -> Body:
+    """The same, but what `metadata` is called there is `pagingMetadata` here."""
+    search = envelope(seen.body, "search").get("search", {})
+    page = cursor_page(
+        CHECKOUT_SEARCH, search, seen.site.index.now("cart"), seen.site.cursors, extra=("search",), prepare=_by_text
+    )
+    shown = _documents(seen, page)
+    return {"abandonedCheckouts": shown, "pagingMetadata": {"count": len(shown), "cursors": page.cursors}}
+
+
+def _by_text(_: Any, wanted: Filter) -> Filter:
+    return wanted
+
+
+def get_checkout(seen: Seen) -> Body:
+    cart = seen.site.world.by_guid("cart", seen.path["id"])
+    found = seen.site.world.carts.get(cart.number if cart is not None else -1)
+    if found is None or not checkouts.serves(found):
+        raise refused(404, "NOT_FOUND", "Abandoned checkout not found")
+    return {"abandonedCheckout": checkouts.show(seen.site.world, found)}
+
+
+def _documents(seen: Seen, page: Page) -> list[Any]:
+    entries = seen.site.index.now("cart").entries
+    return [entries[number].document for number in page.numbers]
+
+
+ROUTES = (
+    Route("SearchOrders", "POST", "/ecom/v1/orders/search", READ_ORDERS, search_orders),
+    Route("GetOrder", "GET", "/ecom/v1/orders/{id}", READ_ORDERS, get_order),
+    Route("QueryAbandonedCheckouts", "POST", "/ecom/v1/abandoned-checkout/query", READ_ORDERS, query_checkouts),
+    Route("SearchAbandonedCheckouts", "POST", "/ecom/v1/abandoned-checkout/search", READ_ORDERS, search_checkouts),
+    Route("GetAbandonedCheckout", "GET", "/ecom/v1/abandoned-checkout/{id}", READ_ORDERS, get_checkout),
+)
