@@ -131,7 +131,7 @@ def apply(
                 reports[name].error = error
         run = plan.run if run_id is None else run_id
         if not resumed:
-            _queue(store, plan, sorted(sites), run, now)
+            _queue(store, plan, sites, run, now)
         senders = [
             _Sender(plan, destination, store, reports[name], run, clock, progress or Silent())
             for name, destination in sites.items()
@@ -173,7 +173,7 @@ def _resumable(conn: Connection, plan: Plan, config: str | None) -> bool:
     return False
 
 
-def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: int) -> None:
+def _queue(store: Store, plan: Plan, reached: Mapping[str, Destination], run_id: int, now: int) -> None:
     """Everything that is decided now, in one transaction: what we keep, what we take over, what goes out."""
     free = [its for its in plan.audiences if not its.held and its.destination in reached]
     apart = {(its.destination, its.segment) for its in plan.passed if its.guard == UNKNOWN_LEDGER}
@@ -181,11 +181,11 @@ def _queue(store: Store, plan: Plan, reached: Sequence[str], run_id: int, now: i
         ledger.make_adoptable(conn)
         kept = audience_rows.kept(conn)
         for its in free:
-            if its.adopt and its.kind == "tag":
-                ledger.adoptable(conn, its.destination, its.segment, its.name)
+            if its.adopt and not reached[its.destination].limits.by_email:
+                ledger.adoptable(conn, its.destination, its.segment, its.name, its.remote_id)
             before = kept.get((its.destination, its.segment))
             after = _kept(its, before)
-            if its.kind == "list" and (its.destination, its.segment) in apart:
+            if its.keyed and (its.destination, its.segment) in apart:
                 after = replace(after, apart=True)
             if after != before and (its.work or before is not None):
                 audience_rows.keep(conn, after)
@@ -315,7 +315,8 @@ class _Sender:
             with self._store.begin() as conn:
                 standing = queue.settle(conn, self._destination, answered, self._run_id, self._moment())
                 for segment in {op.audience.segment for op, its in answered if its.gone}:
-                    audience_rows.lose(conn, self._destination.name, segment)
+                    carried = not self._destination.limits.by_email
+                    audience_rows.lose(conn, self._destination.name, segment, carried=carried)
             self._count([(op, receipt) for op, receipt in answered if op.id not in standing])
         self._sent += len(batch.ops)
         self._progress.update(f"{self._destination.name}: writing", self._sent)

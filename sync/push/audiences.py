@@ -1,15 +1,17 @@
-"""Which tag or list stands for a segment: ours, still to be made, somebody's of the same name, or retired.
+"""Which tag, label or list stands for a segment: ours, still to be made, somebody's of the same name, or retired.
 
-A list is known by its id: a new name renames it. A tag is known by its name: a new name is another tag, and the old one
-is taken off again. An audience that no configured segment is pushed to stays as it is until `retire`.
+Where audiences are keyed (lists, labels) one is known by its id: a new name renames it. A tag is known by its name: a
+new name is another tag, and the old one is taken off again. An audience that no configured segment is pushed to stays
+as it is until `retire`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from connector import PLATFORMS, load_platform
 from connector.base import Destination
 from sync.errors import SegmentError, UsageError
 from sync.push.guards import people
@@ -21,6 +23,15 @@ _SHOWN: Final = 3
 
 CREATION: Final = 15 * 60
 """Seconds within which a list that was asked for has been made, or never will be: all tries and waits are over."""
+
+
+def kind(destination: Destination) -> str:
+    """What an audience is called at the destination: for wording alone, what may be done with it is in its limits."""
+    if destination.platform in PLATFORMS:
+        return load_platform(destination.platform).audience_kind
+    if not destination.limits.keyed:
+        return "tag"
+    return "list" if destination.limits.by_email else "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,7 @@ def sought(kept: Mapping[tuple[str, str], Kept], destination: str, named: Mappin
 
 
 def unheard(destination: Destination, kept: Iterable[Kept]) -> dict[str, Sequence[str]]:
-    """By segment, the lists that appeared under its name while we had asked for one and heard nothing.
+    """By segment, the lists or labels that appeared under its name while we had asked for one and heard nothing.
 
     Any other of that name is somebody else's, however alike.
     """
@@ -96,29 +107,41 @@ def unheard(destination: Destination, kept: Iterable[Kept]) -> dict[str, Sequenc
     return found
 
 
-def place_list(
-    destination: str,
-    key: str,
-    name: str,
-    kept: Kept | None,
-    found: Mapping[str, Sequence[str]],
-    made: Sequence[str],
-    adopt: bool,
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands at a destination. `found` are audiences by name, `made` by segment those that can only be ours.
+
+    `carriers` are people by the tag that they had when they were last read, in lower case.
+    """
+
+    found: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    made: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    carriers: Mapping[str, int] = field(default_factory=dict)
+
+
+def place_keyed(
+    destination: Destination, key: str, name: str, kept: Kept | None, seen: Seen, strays: str | None, adopt: bool
 ) -> Place:
-    """A list of this name: `found` are those that carry it, `made` those that can only be the one we asked for."""
+    """A list or label of this name; `strays` tells of others, where we remember none at all."""
+    at, noun = destination.name, kind(destination)
+    made = seen.made.get(key, ())
     if kept is not None and kept.remote_id is not None:
-        return Place(destination, key, name, kept.remote_id, kept, renamed_from=_renamed(kept, name))
+        return Place(at, key, name, kept.remote_id, kept, renamed_from=_renamed(kept, name))
     if kept is not None and len(made) == 1:
-        return Place(destination, key, name, made[0], kept, renamed_from=_renamed(kept, name))
-    ids = tuple(found.get(name, ()))
-    if not ids or (kept is not None and kept.apart):
-        return Place(destination, key, name, None, kept)
+        return Place(at, key, name, made[0], kept, renamed_from=_renamed(kept, name))
+    ids = tuple(seen.found.get(name, ()))
+    if kept is not None and (kept.apart or not ids):
+        return Place(at, key, name, None, kept)
+    if not ids:
+        carriers = seen.carriers.get(name.lower(), 0)
+        unclaimed = f'{people(carriers)} had the {noun} "{name}" when last read, and none is called so there'
+        return Place(at, key, name, unclaimed=unclaimed if carriers else None if adopt else strays)
     if len(ids) > 1:
-        text = f'{len(ids)} lists are called "{name}" there; rename all but one of them'
-        return Place(destination, key, name, None, kept, unclaimed=text)
+        text = f'{len(ids)} {noun}s are called "{name}" there; rename all but one of them'
+        return Place(at, key, name, None, kept, unclaimed=text)
     if adopt:
-        return Place(destination, key, name, ids[0], kept, adopt=True)
-    return Place(destination, key, name, None, kept, unclaimed=f'a list "{name}" exists there and is not in our ledger')
+        return Place(at, key, name, ids[0], kept, adopt=True)
+    return Place(at, key, name, None, kept, unclaimed=f'a {noun} "{name}" exists there and is not in our ledger')
 
 
 def place_tag(
@@ -157,22 +180,21 @@ def place(
     conn: Connection,
     destination: Destination,
     named: Mapping[str, str],
-    found: Mapping[str, Sequence[str]],
-    made: Mapping[str, Sequence[str]],
-    carriers: Mapping[str, int],
+    seen: Seen,
     every: Iterable[str],
     adopt: bool,
 ) -> list[Place]:
     """One place per segment, in their order. `every` name is one that the configuration gives, ready or not."""
     kept = rows.kept(conn, destination.name)
-    stray = strays(kept.values(), carriers, every)
+    stray = strays(kept.values(), seen.carriers, every)
     placed = []
     for key, name in named.items():
         its = kept.get((destination.name, key))
-        if destination.limits.by_email:
-            placed.append(place_list(destination.name, key, name, its, found, made.get(key, ()), adopt))
+        if destination.limits.keyed:
+            placed.append(place_keyed(destination, key, name, its, seen, stray, adopt))
         else:
-            placed.append(place_tag(destination.name, key, name, its, carriers.get(name.lower(), 0), stray, adopt))
+            carriers = seen.carriers.get(name.lower(), 0)
+            placed.append(place_tag(destination.name, key, name, its, carriers, stray, adopt))
     return placed
 
 

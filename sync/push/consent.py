@@ -16,7 +16,10 @@ from connector.base import Destination, Limits
 from sync.store.engine import Connection
 
 NO_EMAIL: Final = "no_email"
+NOT_IN_AUDIENCE: Final = "not_in_audience"
 REFUSED: Final = "refused"
+
+_NOT_SUBSCRIBED: Final = "not_subscribed"
 
 _UNSUBSCRIBED: Final = (
     "EXISTS (SELECT 1 FROM customers o WHERE o.email_key = c.email_key AND o.email_status = 'UNSUBSCRIBED' "
@@ -26,16 +29,14 @@ _UNSUBSCRIBED: Final = (
 STEPS: Final[tuple[tuple[str, str | None], ...]] = (
     (NO_EMAIL, "coalesce(c.email_key, '') = ''"),
     ("holdout", None),
-    ("not_subscribed", f"c.email_status IS NOT 'SUBSCRIBED' OR {_UNSUBSCRIBED}"),
+    (_NOT_SUBSCRIBED, f"c.email_status IS NOT 'SUBSCRIBED' OR {_UNSUBSCRIBED}"),
     ("suppressed", "i.mailable = 0"),
-    ("not_in_audience", None),
+    (NOT_IN_AUDIENCE, "i.remote_id IS NULL"),
 )
 """Reasons in the order in which they are asked, over c (customers) and i (identity); None: nothing says so yet.
 `refused` comes last, and is asked per audience."""
 
 REASONS: Final = (*(reason for reason, _ in STEPS), REFUSED)
-
-_CONSENT: Final = frozenset({"not_subscribed"})
 
 LIVE: Final = "c.gone_at IS NULL AND c.merged_into IS NULL"
 
@@ -44,7 +45,8 @@ def reason_sql(limits: Limits) -> str:
     """The first reason of a person, over c and i, as an SQL expression; NULL = none."""
     if not limits.by_email:
         return "NULL"
-    asked = [(reason, sql) for reason, sql in STEPS if sql and (limits.consent or reason not in _CONSENT)]
+    asks = {_NOT_SUBSCRIBED: limits.consent, NOT_IN_AUDIENCE: limits.existing_only}
+    asked = [(reason, sql) for reason, sql in STEPS if sql and asks.get(reason, True)]
     return f"CASE {' '.join(f'WHEN {sql} THEN {reason!r}' for reason, sql in asked)} END"
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from connector.base import Destination
-from sync.progress import Progress
+from sync.progress import Progress, Silent
 from sync.push.consent import LIVE, reason_sql
 from sync.store import ledger, state
 from sync.store.engine import Store
@@ -16,15 +17,22 @@ GROUP = 1000
 """Addresses per step; each step is kept before the next begins."""
 
 
-def refresh(store: Store, destination: Destination, now: int) -> None:
-    """Read whose standing changed since the last time. The mark moves once all is kept, and only if there was any."""
+def refresh(store: Store, destination: Destination, now: int, progress: Progress | None = None) -> None:
+    """Read whose standing changed since the last time. The mark moves once all is kept, and only if there was any.
+
+    The first time everybody of a scanned destination is read; of them only the shop's own people are kept.
+    """
     if not destination.limits.by_email:
         return
     key = f"identity:{destination.name}"
     with store.read() as conn:
         mark = state.get_meta(conn, key)
     if mark is None:
+        if destination.limits.scanned:
+            _scan(store, destination, now, progress or Silent())
         with store.begin() as conn:
+            if destination.limits.scanned:
+                ledger.learn_strangers(conn, destination.name, now)
             state.set_meta(conn, key, now)
         return
     news = False
@@ -37,16 +45,30 @@ def refresh(store: Store, destination: Destination, now: int) -> None:
             state.set_meta(conn, key, now)
 
 
+def _scan(store: Store, destination: Destination, now: int, progress: Progress) -> None:
+    """Page by page. One that is broken off is begun anew: what it learnt is learnt again."""
+    read = 0
+    for profiles in destination.changed(None):
+        with store.begin() as conn:
+            ledger.relearn(conn, destination.name, profiles, now)
+        read += len(profiles)
+        progress.update(f"{destination.name}: reading who is there", read)
+
+
 def look_up(store: Store, destination: Destination, segments: Sequence[str], now: int, progress: Progress) -> None:
-    """Ask for the members of these segments who may be written to and were never asked for."""
+    """Ask for the members of these segments who may be written to and were never asked for.
+
+    Where everybody was read once, these are people who have come to the shop since, or have a new address.
+    """
     if not destination.limits.by_email:
         return
+    unasked = replace(destination.limits, existing_only=False)
     with store.read() as conn:
         rows = conn.exec_driver_sql(
             "SELECT DISTINCT c.email_key FROM membership m JOIN customers c ON c.id = m.customer_id "
             "LEFT JOIN identity i ON i.destination = ? AND i.email_key = c.email_key "
             f"WHERE m.segment IN (SELECT value FROM json_each(?)) AND {LIVE} AND i.email_key IS NULL "
-            f"AND ({reason_sql(destination.limits)}) IS NULL ORDER BY c.email_key",
+            f"AND ({reason_sql(unasked)}) IS NULL ORDER BY c.email_key",
             (destination.name, ledger.listed(segments)),
         ).all()
     emails = [row[0] for row in rows]

@@ -1,4 +1,4 @@
-"""Before members are sent: lists renamed and created, as far as the destination allows today."""
+"""Before members are sent: lists and labels renamed and created, as far as the destination allows today."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Opening:
         return ready
 
     def _ready(self, its: AudiencePlan, row: Kept, made: Sequence[str]) -> Kept | None:
-        """`made` are lists that can only be the one which an interrupted run asked for."""
+        """`made` are audiences that can only be the one which an interrupted run asked for."""
         if row.remote_id is None and len(made) == 1:
             row = self._keep(replace(row, remote_id=made[0], creating_since=None))
         if row.remote_id is None:
@@ -67,7 +67,7 @@ class Opening:
             day, made = state.get_meta(conn, key, [today, 0])
         made = made if day == today else 0
         if most is not None and made >= most:
-            self._count(f"{most} new lists a day is the limit; the rest follow tomorrow")
+            self._count(f"{most} new {its.kind}s a day is the limit; the rest follow tomorrow")
             return None
         row = self._keep(replace(row, name=its.name, creating_since=int(self._clock.now())))
         try:

@@ -12,7 +12,7 @@ from connector.errors import BadReply, Unavailable
 from sync.errors import UsageError
 from sync.progress import Progress, Silent
 from sync.push import audiences, consent, guards, identities, plan_value
-from sync.push.audiences import Place
+from sync.push.audiences import Place, Seen
 from sync.push.consent import Waterfall
 from sync.push.guards import Facts, Guard
 from sync.push.plan_value import BEHIND, AudiencePlan, Plan
@@ -206,29 +206,36 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
     """Learn who and what is there already."""
     destination = site.destination
     named = {key: name for key, name in site.named.items() if key in ready}
-    identities.refresh(store, destination, now)
+    identities.refresh(store, destination, now, progress)
     identities.look_up(store, destination, list(named), now, progress)
-    if destination.limits.by_email:
-        with store.read() as conn:
-            peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
-            kept = audience_rows.kept(conn, destination.name)
-        asked = audiences.sought(kept, destination.name, peopled)
-        found = destination.find(asked) if asked else {}
-        made = audiences.unheard(destination, [its for its in kept.values() if its.segment in named])
-        carriers: dict[str, int] = {}
-    else:
-        with store.begin() as conn:
-            audiences.settle_names(conn, destination.name, named)
-            carriers = ledger.tagged(conn) if _unkept(conn, destination.name, named) else {}
-        found, made = {}, {}
+    seen = _look(store, destination, named)
     with store.read() as conn:
-        site.placed = audiences.place(conn, destination, named, found, made, carriers, site.named.values(), adopt)
+        site.placed = audiences.place(conn, destination, named, seen, site.named.values(), adopt)
         site.others = audiences.others(conn, destination.name, site.named)
         site.filled = {
             its.segment
             for its in audience_rows.kept(conn, destination.name).values()
             if its.filled_at is not None or its.retired
         }
+
+
+def _look(store: Store, destination: Destination, named: Mapping[str, str]) -> Seen:
+    """What stands there under our names."""
+    if not destination.limits.keyed:
+        with store.begin() as conn:
+            audiences.settle_names(conn, destination.name, named)
+    carriers: dict[str, int] = {}
+    with store.read() as conn:
+        peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
+        kept = audience_rows.kept(conn, destination.name)
+        if not destination.limits.by_email and _unkept(conn, destination.name, named):
+            carriers = ledger.tagged(conn)
+    if not destination.limits.keyed:
+        return Seen(carriers=carriers)
+    asked = audiences.sought(kept, destination.name, peopled)
+    found = destination.find(asked) if asked else {}
+    made = audiences.unheard(destination, [its for its in kept.values() if its.segment in named])
+    return Seen(found, made, carriers)
 
 
 def _unkept(conn: Connection, destination: str, named: Mapping[str, str]) -> bool:
@@ -248,7 +255,7 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
         for place in site.placed:
             owned = "ledger"
             if place.adopt and not by_email:
-                ledger.adoptable(conn, destination.name, place.segment, place.name)
+                ledger.adoptable(conn, destination.name, place.segment, place.name, place.remote_id)
                 owned = "temp.adoptable"
             consent.double(conn, place.segment)
             diff.compare(conn, destination.name, place.segment, by_email=by_email, owned=owned)
@@ -272,10 +279,10 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
 
 
 def _ask_flows(site: _Site) -> None:
-    """Name the live flows of lists that stand there already and get new members."""
+    """Name the live flows of audiences that stand there already and get new members."""
     for place in site.placed:
         counts = site.counts.get(place.segment)
-        if counts and counts.add and place.remote_id is not None and site.destination.limits.by_email:
+        if counts and counts.add and place.remote_id is not None and site.destination.limits.keyed:
             audience = Audience(place.segment, place.name, place.remote_id)
             site.flows[place.segment] = tuple(site.destination.live_flows(audience))
 
@@ -336,7 +343,9 @@ def _audience(site: _Site, place: Place, scene: _Scene) -> AudiencePlan:
         flows=site.flows.get(place.segment, ()),
         retired=not configured,
         closing=place.closing,
-        kind="list" if site.destination.limits.by_email else "tag",
+        kind=audiences.kind(site.destination),
+        keyed=site.destination.limits.keyed,
+        consent=site.destination.limits.consent,
     )
 
 
@@ -382,5 +391,5 @@ def _estimate(store: Store, sites: Sequence[_Site], plan: Plan) -> tuple[int, fl
             its_calls, its_seconds = site.destination.estimate(adds, removes)
             calls, seconds = calls + its_calls, seconds + its_seconds
         calls += sum(1 for its in free if its.renamed_from)
-        calls += sum(1 for its in free if its.kind == "list" and its.remote_id is None and its.add)
+        calls += sum(1 for its in free if its.keyed and its.remote_id is None and its.add)
     return calls, seconds

@@ -22,7 +22,8 @@ class AudiencePlan:
 
     `lost` of those removed are so by consent, deletion or merge; `doubt` ops are sent again because nothing was heard
     of them, and change no count; `doubled` of `no_email` share their address with an earlier member. `retired`: the
-    segment is no longer pushed here; `closing`: it is being emptied.
+    segment is no longer pushed here; `closing`: it is being emptied. `kind` is what it is called there; `keyed`: it is
+    created and has an id; `consent`: it gets only those who agreed to mail.
     """
 
     destination: str
@@ -47,6 +48,8 @@ class AudiencePlan:
     retired: bool = False
     closing: bool = False
     kind: str = "list"
+    keyed: bool = True
+    consent: bool = True
 
     @property
     def ops(self) -> int:

@@ -61,8 +61,8 @@ def _remarks(its: AudiencePlan) -> Iterator[str]:
         yield f'renamed from "{its.renamed_from}"'
     if its.adopt:
         yield f"taken over: {_stood(its)}"
-    elif its.new and its.add and its.kind == "list":
-        yield "a new list, created with the first members"
+    elif its.new and its.add and its.keyed:
+        yield f"a new {its.kind}, created with the first members"
     if its.flows and its.add:
         flows = ", ".join(f'"{flow}"' for flow in its.flows)
         yield f"joining starts the live flow{'s' if len(its.flows) > 1 else ''} {flows} for {people(its.add)}"
@@ -73,9 +73,9 @@ def _remarks(its: AudiencePlan) -> Iterator[str]:
 
 
 def _stood(its: AudiencePlan) -> str:
-    if its.kind == "tag":
-        return f"{people(its.before)} carried the tag"
-    return "the list stood there; its other members stay and are not counted"
+    if not its.consent:
+        return f"{people(its.before)} carried the {its.kind}"
+    return f"the {its.kind} stood there; its other members stay and are not counted"
 
 
 def _held(plan: Plan) -> Iterator[str]:
@@ -105,9 +105,12 @@ def _left_alone(plan: Plan) -> Iterator[str]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
-    if any(its.kind == "tag" and its.add for its in plan.audiences):
+    for kind in sorted({its.kind for its in plan.audiences if its.add and not its.consent}):
         yield ""
-        yield "Tags carry no consent: they go to everybody in the segment. Filter by subscription before mailing a tag."
+        yield (
+            f"{kind.capitalize()}s carry no consent: they go to everybody in the segment. "
+            f"Filter by subscription before mailing a {kind}."
+        )
     if plan.calls_estimated:
         yield ""
         calls = f"{plan.calls_estimated:,} call{'' if plan.calls_estimated == 1 else 's'}"
@@ -133,7 +136,7 @@ def _key(its: AudiencePlan) -> str:
 
 
 def _place(its: AudiencePlan) -> str:
-    return f'tag "{its.name}"' if its.kind == "tag" else f'{its.destination} list "{its.name}"'
+    return f'{its.destination} {its.kind} "{its.name}"' if its.consent else f'{its.kind} "{its.name}"'
 
 
 def _duration(seconds: float) -> str:

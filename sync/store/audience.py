@@ -100,8 +100,17 @@ def come_back(conn: Connection, destination: str, segment: str, name: str) -> bo
     return True
 
 
-def lose(conn: Connection, destination: str, segment: str) -> None:
-    """Forget an audience that somebody deleted at the destination, and who was in it: the next plan makes it anew."""
+def lose(conn: Connection, destination: str, segment: str, *, carried: bool = False) -> None:
+    """Forget an audience that somebody deleted at the destination, and who was in it: the next plan makes it anew.
+
+    `carried`: it was a mark on the shop's own customers, who do not have it any more either.
+    """
+    if carried:
+        conn.exec_driver_sql(
+            "DELETE FROM customer_tags WHERE EXISTS (SELECT 1 FROM audience a WHERE a.destination = ? "
+            "AND a.segment = ? AND (lower(tag) = lower(a.name) OR tag = a.remote_id))",
+            (destination, segment),
+        )
     for table in ("ledger", "audience"):
         conn.exec_driver_sql(f"DELETE FROM {table} WHERE destination = ? AND segment = ?", (destination, segment))
 

@@ -98,13 +98,14 @@ def _drop(conn: Connection, destination: str, keys: Sequence[tuple[str, int]]) -
         )
 
 
-def adoptable(conn: Connection, destination: str, segment: str, name: str) -> None:
-    """Add to `temp.adoptable` who carries this very tag (without regard to letter case, as the store compares)."""
+def adoptable(conn: Connection, destination: str, segment: str, name: str, remote_id: str | None) -> None:
+    """Add to `temp.adoptable` who carries this very tag (without regard to letter case, as the store compares), or a
+    label that the store tells by this id."""
     conn.exec_driver_sql(
         "INSERT OR IGNORE INTO temp.adoptable (destination, segment, customer_id, remote_id) "
         "SELECT ?, ?, t.customer_id, NULL FROM customer_tags t JOIN customers c ON c.id = t.customer_id "
-        "WHERE t.ours AND lower(t.tag) = lower(?) AND c.gone_at IS NULL AND c.merged_into IS NULL",
-        (destination, segment, name),
+        "WHERE (t.ours AND lower(t.tag) = lower(?) OR t.tag = ?) AND c.gone_at IS NULL AND c.merged_into IS NULL",
+        (destination, segment, name, remote_id),
     )
 
 
@@ -206,6 +207,16 @@ def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now
     rows = [(destination, email, its.remote_id, its.mailable, its.reason, now) for email, its in learned.items()]
     if rows:
         conn.exec_driver_sql(_LEARN, rows)
+
+
+def learn_strangers(conn: Connection, destination: str, now: int) -> None:
+    """Keep that nobody else of the shop's people is known there, now that everybody there has been read."""
+    conn.exec_driver_sql(
+        "INSERT OR IGNORE INTO identity (destination, email_key, remote_id, mailable, checked_at) "
+        "SELECT DISTINCT ?, email_key, NULL, 1, ? FROM customers WHERE email_key <> '' AND gone_at IS NULL "
+        "AND merged_into IS NULL",
+        (destination, now),
+    )
 
 
 def _by_address(profiles: Iterable[Profile]) -> dict[str, Profile]:

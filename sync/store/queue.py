@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connector.base import Audience, Destination, Limits, Op, Person, Receipt
@@ -16,6 +16,9 @@ from sync.store.ledger import listed
 _OPEN = "state IN ('pending', 'sent', 'retry')"
 _DOUBT = f"{_OPEN} AND state IN ({', '.join(repr(state) for state in outbox.DOUBT)})"
 _SENDABLE = ", ".join(repr(state) for state in outbox.sources(outbox.SEND))
+QUIET_WHYS = ("doubt",)
+"""Why an op is sent that repeats or mends what was done before: no automation shall start by it."""
+
 _KEY = "destination = ? AND segment = ? AND customer_id = ?"
 
 
@@ -94,13 +97,11 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
     """Put the plan's ops of these destinations' segments into the outbox, in place of all that waits there.
 
     What never went out is cancelled. What is in doubt goes on as the new plan's op where that wants the same, and is
-    otherwise remembered until the person's next op of that audience is done.
+    otherwise remembered until the person's next op of that audience is done. Additions of a first fill are quiet, and
+    stay so when they are planned again after it.
     """
     newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
     for destination, segments in sorted(released.items()):
-        conn.exec_driver_sql(
-            f"DELETE FROM outbox WHERE destination = ? AND {_OPEN} AND state = ?", (destination, outbox.PENDING)
-        )
         doubt = conn.exec_driver_sql(
             f"SELECT 1 FROM outbox WHERE destination = ? AND {_DOUBT} LIMIT 1", (destination,)
         ).first()
@@ -108,7 +109,13 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
             f"FROM outbox d WHERE d.destination = {{0}}.destination AND d.segment = {{0}}.segment "
             f"AND d.customer_id = {{0}}.customer_id AND d.action = {{0}}.action AND d.{_OPEN} AND d.id <= :newest"
         )
-        state = f"CASE WHEN EXISTS (SELECT 1 {same.format('p')}) THEN :retry ELSE :pending END" if doubt else ":pending"
+        sent = f"EXISTS (SELECT 1 {same.format('p')} AND d.state <> :pending)"
+        state = f"CASE WHEN {sent} THEN :retry ELSE :pending END" if doubt else ":pending"
+        quiet = (
+            "p.why IN (SELECT value FROM json_each(:quiet)) OR p.action = 'add' AND (EXISTS (SELECT 1 FROM audience a "
+            "WHERE a.destination = p.destination AND a.segment = p.segment AND a.filled_at IS NULL) "
+            f"OR EXISTS (SELECT 1 {same.format('p')} AND d.quiet))"
+        )
         parameters = {
             "plan": plan_id,
             "run": run_id,
@@ -118,12 +125,18 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
             "newest": newest,
             "pending": outbox.PENDING,
             "retry": outbox.RETRY,
+            "quiet": listed(QUIET_WHYS),
         }
         conn.exec_driver_sql(
-            "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, state, updated_at) "
-            f"SELECT :plan, :run, p.destination, p.segment, p.customer_id, p.action, {state}, :now FROM plan_op p "
+            "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, quiet, state, updated_at) "
+            f"SELECT :plan, :run, p.destination, p.segment, p.customer_id, p.action, {quiet}, {state}, :now "
+            "FROM plan_op p "
             "WHERE p.destination = :destination AND p.segment IN (SELECT value FROM json_each(:segments)) ORDER "
             "BY p.id",
+            parameters,
+        )
+        conn.exec_driver_sql(
+            f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest",
             parameters,
         )
         if doubt:
@@ -155,15 +168,20 @@ def waiting(
     limit: int,
 ) -> list[Queued]:
     """The plan's next unsettled ops for these audiences, in order, behind the row `after`."""
+    hushed = {segment: replace(audience, quiet=True) for segment, audience in audiences.items()}
     rows = conn.exec_driver_sql(
-        f"SELECT o.id, o.action, o.segment, o.customer_id, o.state, {_PERSON} FROM outbox o {_PERSON_FROM} "
+        "SELECT o.id, o.action, o.segment, o.customer_id, o.state, o.quiet, "
+        "coalesce(CASE WHEN o.action = 'add' THEN m.since ELSE l.at END, 0), "
+        f"{_PERSON} FROM outbox o {_PERSON_FROM} "
+        "LEFT JOIN membership m ON m.segment = o.segment AND m.customer_id = o.customer_id "
         f"WHERE o.destination = ? AND o.{_OPEN} AND o.id > ? AND o.plan_id = ? "
         "AND o.segment IN (SELECT value FROM json_each(?)) ORDER BY o.id LIMIT ?",
         (destination.name, after, plan_id, listed(audiences), limit),
     )
     queued = []
-    for number, action, segment, customer, state, email, remote_id, tags, own in rows:
-        op = Op(number, action, audiences[segment], Person(customer, email, remote_id, tags, own))
+    for number, action, segment, customer, state, quiet, since, email, remote_id, tags, own in rows:
+        audience = (hushed if quiet else audiences)[segment]
+        op = Op(number, action, audience, Person(customer, email, remote_id, tags, own), since)
         person = not destination.limits.by_email or (action == "add" and remote_id is None)
         queued.append(Queued(op, state, (customer,) if person else (action, segment, remote_id is None)))
     return queued

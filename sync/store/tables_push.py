@@ -47,7 +47,10 @@ class Ledger(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled."""
+    """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled.
+
+    `quiet`: part of a first fill, or sent again, so that nothing shall start by it; it stays so until it is done.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -67,6 +70,7 @@ class Outbox(SQLModel, table=True):
     segment: str
     customer_id: int
     action: str
+    quiet: bool = Field(default=False, sa_column_kwargs=FALSE)
     state: str
     attempts: int = Field(default=0, sa_column_kwargs=ZERO)
     reason: str | None = None
@@ -106,6 +110,21 @@ class Refusal(SQLModel, table=True):
     reason: str
     at: int
     record: str | None = None
+
+
+class FieldLedger(SQLModel, table=True):
+    """What a destination has acknowledged of a person's fields: `digest` stands for the values and the profile.
+
+    `refused` is why it would not take them; they are not written again until the digest is another.
+    """
+
+    __tablename__ = "field_ledger"
+    __table_args__ = CLUSTERED
+    destination: str = Field(primary_key=True)
+    customer_id: int = Field(sa_column=own_id())
+    digest: str
+    at: int
+    refused: str | None = None
 
 
 class PlanRow(SQLModel, table=True):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from connector.base import Audience, Batch, Finding, Limits, Op, Person, Profile, Receipt, WithoutFields
+from connector.base import (
+    Audience,
+    Batch,
+    FieldReceipt,
+    FieldWrite,
+    Finding,
+    Limits,
+    Op,
+    Person,
+    Profile,
+    Receipt,
+    WithoutFields,
+)
 
 
 class Killed(BaseException):
@@ -109,8 +121,83 @@ class FakeTags(WithoutFields):
         return dict(found)
 
 
-class FakeLists(FakeTags):
-    """Lists of profiles. `profiles` is address → id, `lists` id → (name, profile ids)."""
+class Keyed(FakeTags):
+    """Audiences with ids of their own: `lists` is id → (name, members)."""
+
+    letter = "L"
+
+    def __init__(self, prefix: str, size: int = 3) -> None:
+        super().__init__(prefix, size)
+        self.lists: dict[str, tuple[str, set[str]]] = {}
+        self.flows: dict[str, list[str]] = {}
+        self.die_in_create = False
+        self.refuse_create: Exception | None = None
+        self.mute_create: Exception | None = None
+        self.now = 1_790_000_000
+        self.made: dict[str, int] = {}
+
+    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
+        self.calls += 1
+        since, until = made or (0, self.now)
+        there = [(key, its) for key, (its, _) in self.lists.items() if since <= self.made.get(key, 0) <= until]
+        return {name: [key for key, its in there if its == name] for name in names}
+
+    def create(self, audience: Audience) -> str:
+        self.calls += 1
+        key = f"{self.letter}{len(self.made) + 1}"
+        if self.refuse_create:
+            raise self.refuse_create
+        self.lists[key] = (audience.name, set())
+        self.made[key] = self.now
+        if self.die_in_create:
+            self.die_in_create = False
+            raise Killed
+        if self.mute_create:
+            raise self.mute_create
+        return key
+
+    def rename(self, audience: Audience) -> None:
+        self.calls += 1
+        assert audience.remote_id is not None
+        self.lists[audience.remote_id] = (audience.name, self.lists[audience.remote_id][1])
+
+    def live_flows(self, audience: Audience) -> Sequence[str]:
+        self.calls += 1
+        return self.flows.get(audience.remote_id or "", [])
+
+    def members(self, audience: Audience) -> Iterator[str]:
+        return iter(sorted(self.lists[audience.remote_id or ""][1]))
+
+    def state(self) -> dict[str, list[str]]:  # type: ignore[override]
+        """Members per list."""
+        return {name: sorted(members) for name, members in self.lists.values()}
+
+
+class FakeLabels(Keyed):
+    """Labels on contacts, which are known by the store's own ids."""
+
+    platform = "fake"
+    limits = Limits(consent=False, by_email=False, name_length=180, creates_per_day=20)
+    letter = "custom."
+
+    def __init__(self, prefix: str = "seg-", size: int = 3) -> None:
+        super().__init__(prefix, size)
+
+    def audience_name(self, key: str, name: str) -> str:
+        return self.prefix + name
+
+    def _one(self, op: Op) -> Receipt:
+        if op.audience.remote_id not in self.lists:
+            return Receipt(op.id, "retry", "no such label", gone=True)
+        return super()._one(op)
+
+    def change(self, op: Op) -> None:
+        members = self.lists[op.audience.remote_id or ""][1]
+        (members.add if op.action == "add" else members.discard)(str(op.person.customer_id))
+
+
+class FakeLists(Keyed):
+    """Lists of profiles. `profiles` is address → id."""
 
     name = "mail"
     limits = Limits(consent=True, by_email=True, name_length=255, creates_per_day=150)
@@ -119,16 +206,9 @@ class FakeLists(FakeTags):
         super().__init__(prefix, size)
         self.profiles: dict[str, str] = {}
         self.barred: dict[str, str] = {}
-        self.lists: dict[str, tuple[str, set[str]]] = {}
-        self.flows: dict[str, list[str]] = {}
         self.news: list[Profile] = []
         self.asked: list[str] = []
-        self.since: list[int] = []
-        self.die_in_create = False
-        self.refuse_create: Exception | None = None
-        self.mute_create: Exception | None = None
-        self.now = 1_790_000_000
-        self.made: dict[str, int] = {}
+        self.since: list[int | None] = []
 
     def audience_name(self, key: str, name: str) -> str:
         return self.prefix + name
@@ -151,35 +231,6 @@ class FakeLists(FakeTags):
         if self.failing:
             raise self.failing
         yield self.news
-
-    def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
-        self.calls += 1
-        since, until = made or (0, self.now)
-        there = [(key, its) for key, (its, _) in self.lists.items() if since <= self.made.get(key, 0) <= until]
-        return {name: [key for key, its in there if its == name] for name in names}
-
-    def create(self, audience: Audience) -> str:
-        self.calls += 1
-        key = f"L{len(self.lists) + 1}"
-        if self.refuse_create:
-            raise self.refuse_create
-        self.lists[key] = (audience.name, set())
-        self.made[key] = self.now
-        if self.die_in_create:
-            self.die_in_create = False
-            raise Killed
-        if self.mute_create:
-            raise self.mute_create
-        return key
-
-    def rename(self, audience: Audience) -> None:
-        self.calls += 1
-        assert audience.remote_id is not None
-        self.lists[audience.remote_id] = (audience.name, self.lists[audience.remote_id][1])
-
-    def live_flows(self, audience: Audience) -> Sequence[str]:
-        self.calls += 1
-        return self.flows.get(audience.remote_id or "", [])
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
         groups: dict[tuple[bool, str, bool], list[Op]] = defaultdict(list)
@@ -211,9 +262,50 @@ class FakeLists(FakeTags):
         if profile is not None:
             (members.add if op.action == "add" else members.discard)(profile)
 
-    def members(self, audience: Audience) -> Iterator[str]:
-        return iter(sorted(self.lists[audience.remote_id or ""][1]))
 
-    def state(self) -> dict[str, list[str]]:  # type: ignore[override]
-        """Profiles per list."""
-        return {name: sorted(members) for name, members in self.lists.values()}
+class FakeScanned(FakeLists):
+    """Lists of people who are there already: read once, never added. Pages of `size`; `fields` are written on them."""
+
+    limits = Limits(consent=True, by_email=True, name_length=100, scanned=True, existing_only=True)
+
+    def __init__(self, prefix: str = "Regulars: ", size: int = 3, fields: tuple[str, ...] = ()) -> None:
+        super().__init__(prefix, size)
+        self.fields = fields
+        self.die_in_scan: int | None = None
+        self.written: dict[int, dict[str, str]] = {}
+        self.field_calls: list[list[int]] = []
+        self.field_later: set[int] = set()
+        self.field_failing: BaseException | None = None
+
+    def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
+        if since is not None:
+            yield from super().changed(since)
+            return
+        self.since.append(None)
+        everybody = sorted(self.profiles)
+        for start in range(0, len(everybody), self.size):
+            self.calls += 1
+            if self.die_in_scan == start // self.size:
+                raise Killed
+            yield [self.profile(email) for email in everybody[start : start + self.size]]
+
+    def estimate_fields(self, people: int) -> tuple[int, float]:
+        return people, float(people)
+
+    def write_fields(self, people: Sequence[FieldWrite]) -> list[FieldReceipt]:
+        self.calls += len(people)
+        self.field_calls.append([its.person.customer_id for its in people])
+        receipts = []
+        for its in people:
+            number = its.person.customer_id
+            assert its.person.remote_id == self.profiles[its.person.email or ""]
+            if number in self.refuse:
+                receipts.append(FieldReceipt(number, "refused", self.refuse[number]))
+            elif number in self.field_later:
+                receipts.append(FieldReceipt(number, "retry", "not now"))
+            else:
+                self.written[number] = dict(its.values)
+                receipts.append(FieldReceipt(number, "done"))
+        if self.field_failing:
+            raise self.field_failing
+        return receipts

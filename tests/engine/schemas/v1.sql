@@ -204,11 +204,24 @@ CREATE TABLE evaluation (
 	ruled VARCHAR NOT NULL, 
 	PRIMARY KEY (run_id)
 );
+<<<<<<< HEAD
 CREATE TABLE external_id (
 	id INTEGER NOT NULL, 
 	external VARCHAR NOT NULL, 
 	PRIMARY KEY (id)
 );
+=======
+CREATE TABLE field_ledger (
+	destination VARCHAR NOT NULL, 
+	customer_id INTEGER NOT NULL, 
+	digest VARCHAR NOT NULL, 
+	at INTEGER NOT NULL, 
+	refused VARCHAR, 
+	PRIMARY KEY (destination, customer_id)
+)
+
+ WITHOUT ROWID;
+>>>>>>> 3170ac6 (Keep labels by their ids; read scanned destinations once; say which ops are quiet and since when)
 CREATE TABLE identity (
 	destination VARCHAR NOT NULL, 
 	email_key VARCHAR NOT NULL, 
@@ -316,6 +329,7 @@ CREATE TABLE outbox (
 	segment VARCHAR NOT NULL, 
 	customer_id INTEGER NOT NULL, 
 	action VARCHAR NOT NULL, 
+	quiet BOOLEAN DEFAULT 0 NOT NULL, 
 	state VARCHAR NOT NULL, 
 	attempts INTEGER DEFAULT 0 NOT NULL, 
 	reason VARCHAR, 
