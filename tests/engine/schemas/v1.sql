@@ -204,13 +204,11 @@ CREATE TABLE evaluation (
 	ruled VARCHAR NOT NULL, 
 	PRIMARY KEY (run_id)
 );
-<<<<<<< HEAD
 CREATE TABLE external_id (
 	id INTEGER NOT NULL, 
 	external VARCHAR NOT NULL, 
 	PRIMARY KEY (id)
 );
-=======
 CREATE TABLE field_ledger (
 	destination VARCHAR NOT NULL, 
 	customer_id INTEGER NOT NULL, 
@@ -221,7 +219,6 @@ CREATE TABLE field_ledger (
 )
 
  WITHOUT ROWID;
->>>>>>> 3170ac6 (Keep labels by their ids; read scanned destinations once; say which ops are quiet and since when)
 CREATE TABLE identity (
 	destination VARCHAR NOT NULL, 
 	email_key VARCHAR NOT NULL, 
