@@ -1,0 +1,49 @@
+"""Copy the schemas of the Wix calls that Regulars makes into the tests: `trim_wix.py [../shared/specs/wix] [OUT]`.
+
+The schemas are made from the vendor's types (see `origin.json` beside the copies); prose goes, the rest stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+SOURCE = Path(__file__).parents[2] / "shared" / "specs" / "wix"
+TARGET = Path(__file__).parents[1] / "tests" / "specs" / "wix"
+PROSE = {"title", "description", "$comment", "examples"}
+ORIGIN = "types and URL tables of the vendor's public JS SDK (auto_sdk packages), checked 2026-11-21"
+
+
+def bare(node: Any) -> Any:
+    """Without prose. A property may be called "description": only its own prose goes then."""
+    if isinstance(node, list):
+        return [bare(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {}
+    for name, value in node.items():
+        if name in ("properties", "$defs") and isinstance(value, dict):
+            kept[name] = {inner: bare(its) for inner, its in value.items()}
+        elif name not in PROSE:
+            kept[name] = bare(value)
+    return kept
+
+
+def main(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for path in sorted(source.glob("*.json")):
+        raw = path.read_bytes()
+        digests[path.name] = hashlib.sha256(raw).hexdigest()
+        whole = json.loads(raw)
+        trimmed = whole if path.name == "examples.json" else bare(whole)
+        (target / path.name).write_text(json.dumps(trimmed, separators=(",", ":"), sort_keys=True) + "\n", "utf-8")
+    origin = {"source": ORIGIN, "sha256": digests}
+    (target / "origin.json").write_text(json.dumps(origin, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(*(Path(argument) for argument in sys.argv[1:])) if len(sys.argv) == 3 else main(SOURCE, TARGET)
