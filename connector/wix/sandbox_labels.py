@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
 from connector.wix.sandbox_contact import show_v4, stamp
+from connector.wix.sandbox_contacts_api import contact_filter
 from connector.wix.sandbox_filter import BadFilter, Field, Filter, compile_filter
 from connector.wix.sandbox_index import Sort
 from connector.wix.sandbox_route import Problem, Route, Seen, envelope, invalid, refused
@@ -35,13 +36,6 @@ _LABEL_FIELDS = {
     "updatedDate": Field("date", _DATES),
     "namespace": Field("text", frozenset({"$eq", "$ne"})),
     "labelType": Field("text", frozenset({"$eq"})),
-}
-_CONTACT_FIELDS = {
-    "id": Field("text", frozenset({"$eq", "$ne", "$in", "$exists"})),
-    "createdDate": Field("date", _DATES),
-    "updatedDate": Field("date", _DATES),
-    "primaryInfo.email": Field("text", frozenset({"$eq", "$ne", "$in", "$exists", "$startsWith"})),
-    "info.labelKeys": Field("list", frozenset({"$hasSome", "$hasAll"})),
 }
 
 
@@ -155,7 +149,7 @@ def _query(seen: Seen) -> Mapping[str, Any]:
     paging = envelope(query.get("paging") or {}, "limit", "offset")
     limit, offset = paging.get("limit", 50), paging.get("offset", 0)
     sorts = [_sort(each) for each in query.get("sort") or ()] or [Sort("createdDate", down=True)]
-    shown, total = _page(seen.site, _filter(query.get("filter"), _LABEL_FIELDS), sorts, limit, offset)
+    shown, total = _page(seen.site, _filter(query.get("filter")), sorts, limit, offset)
     return {"labels": shown, "pagingMetadata": _paging(shown, offset, total)}
 
 
@@ -164,7 +158,7 @@ def _list(seen: Seen) -> Mapping[str, Any]:
     if start := seen.param("startsWith"):
         wanted["displayName"] = {"$startsWith": start}
     limit, offset = int(seen.param("paging.limit") or 50), int(seen.param("paging.offset") or 0)
-    shown, total = _page(seen.site, _filter(wanted, _LABEL_FIELDS), [Sort("createdDate", down=True)], limit, offset)
+    shown, total = _page(seen.site, _filter(wanted), [Sort("createdDate", down=True)], limit, offset)
     return {"labels": shown, "metadata": _paging(shown, offset, total)}
 
 
@@ -233,7 +227,7 @@ def _bulk(seen: Seen) -> Mapping[str, Any]:
     if body.get("search"):
         raise Problem(400, "The sandbox selects by filter only")
     given = body["filter"]
-    wanted = _filter(given, _CONTACT_FIELDS)
+    wanted = contact_filter(given)
     if not given:
         work.unfiltered += 1
     if work.most_ids is not None and len(wanted.ids or ()) > work.most_ids:
@@ -312,9 +306,9 @@ def _must_exist(site: Site, name: str, keys: Iterable[str]) -> None:
         raise invalid(name, f"label {unknown[0]} does not exist")
 
 
-def _filter(given: Any, fields: Mapping[str, Field]) -> Filter:
+def _filter(given: Any) -> Filter:
     try:
-        return compile_filter(given, fields)
+        return compile_filter(given, _LABEL_FIELDS)
     except BadFilter as bad:
         raise invalid(bad.name, str(bad), "FORMAT") from None
 

@@ -1,0 +1,154 @@
+"""A Wix site with people, and the label destination on it; every exchange is held against the vendor's schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from connector.base import Access, Audience, Op, Person, Receipt, Reply
+from connector.http import handler_transport
+from connector.retry import Policy
+from connector.sandbox.faults import Faults
+from connector.sandbox.records import Customer
+from connector.sandbox.wire import Drop, Request
+from connector.sandbox.world import World
+from connector.wix import TagsSettings, WixSettings, platform
+from connector.wix.connection import API_KEY
+from connector.wix.destination import WixLabels
+from connector.wix.sandbox import API_KEY as KEY
+from connector.wix.sandbox import SITE_ID, WixSandbox
+from connector.wix.sandbox_labels import work_of
+from sync.clock import ManualClock
+
+NOW = 1_795_000_000
+_SPECS = Path(__file__).parent.parent / "specs" / "wix_labels.json"
+
+REQUESTS = {
+    "FindOrCreateLabel": "labels_find_or_create",
+    "QueryLabels": "labels_query",
+    "LabelContact": "contacts_label",
+    "UnlabelContact": "contacts_unlabel",
+    "BulkAddRemoveLabels": "contacts_bulk_add_remove_labels",
+    "QueryContacts": "contacts_query",
+}
+REPLIES = {**REQUESTS, "GetBulkJob": "bulk_job_get"}
+
+
+@cache
+def _schemas() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = orjson.loads(_SPECS.read_bytes())
+    return found
+
+
+@cache
+def validator(name: str) -> Draft202012Validator:
+    """The schema of a request or response, as `labels_query.request`."""
+    return Draft202012Validator(_schemas()[name], format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+class Rig:
+    """`seen` holds the exchanges in order; the reply is None where the connection broke off."""
+
+    def __init__(self, people: int = 0, *, check: bool = True, policy: Policy | None = None, **options: Any) -> None:
+        self.clock = ManualClock(NOW)
+        self.world = World(clock=self.clock)
+        self.people = [self.world.add_customer(f"p{number}@example.org") for number in range(people)]
+        self.faults = Faults()
+        self.sandbox = WixSandbox(self.world, faults=self.faults, **options)
+        self.site = self.sandbox.site
+        self.work = work_of(self.site)
+        self.seen: list[tuple[str, Request, Reply | None]] = []
+        self._check = check
+        access = Access(
+            WixSettings(site_id=SITE_ID), {API_KEY: KEY}, self.clock, handler_transport(self._handle), policy
+        )
+        assert platform.destination is not None
+        destination = platform.destination(access, TagsSettings())
+        assert isinstance(destination, WixLabels)
+        self.destination = destination
+
+    def audience(self, segment: str) -> Audience:
+        """A label that exists."""
+        name = self.destination.audience_name(segment, segment.title())
+        return Audience(segment, name, self.site.add_label(name).key)
+
+    def audiences(self, count: int) -> list[Audience]:
+        return [self.audience(f"s{number}") for number in range(count)]
+
+    def wear(self, audience: Audience, people: Iterable[Customer]) -> None:
+        """Give them the label by hand, and let the index know."""
+        for customer in people:
+            self.site.relabel(customer.number, add=[audience.remote_id or ""])
+        self.clock.advance(60)
+
+    def wearers(self, audience: Audience) -> set[str]:
+        """Who carries the label, in truth."""
+        return {
+            customer.guid
+            for customer in self.world.customers.values()
+            if audience.remote_id in self.site.states[customer.number].labels
+        }
+
+    def push(self, ops: Iterable[Op]) -> dict[int, Receipt]:
+        """Receipts by op."""
+        batches = list(self.destination.batches(ops))
+        return {receipt.op: receipt for batch in batches for receipt in self.destination.push(batch)}
+
+    def names(self) -> list[str]:
+        """What was asked, in order."""
+        return [name for name, _, _ in self.seen]
+
+    def _handle(self, request: Request) -> Reply:
+        name = operation(request)
+        if name in REQUESTS:
+            validator(f"{REQUESTS[name]}.request").validate(_asked(request))
+        try:
+            reply = self.sandbox.handle(request)
+        except Drop:
+            self.seen.append((name, request, None))
+            raise
+        self.seen.append((name, request, reply))
+        if self._check and reply.headers.get("content-type") == "application/json":
+            schema = REPLIES.get(name) if reply.status == 200 else "error"
+            if schema:
+                validator(f"{schema}.response").validate(orjson.loads(reply.body))
+        return reply
+
+
+def operation(request: Request) -> str:
+    """The name of what is asked."""
+    from connector.wix.sandbox_contacts_api import ROUTES as CONTACTS
+    from connector.wix.sandbox_labels import ROUTES as LABELS
+
+    for route in (*CONTACTS, *LABELS):
+        if route.method == request.method and route.pattern.fullmatch(request.path):
+            return route.operation
+    return request.path
+
+
+def _asked(request: Request) -> Any:
+    if request.method == "DELETE":
+        assert not request.body
+        return {"labelKeys": [value for _, value in request.query]}
+    return orjson.loads(request.body)
+
+
+def ops(audience: Audience, people: Sequence[Customer], action: str = "add", *, first: int = 1) -> list[Op]:
+    """These people into the audience, or out of it."""
+    return [
+        Op(number, action, audience, Person(customer.number, id=customer.guid))  # type: ignore[arg-type]
+        for number, customer in enumerate(people, first)
+    ]
+
+
+def outcomes(receipts: Mapping[int, Receipt]) -> dict[str, int]:
+    """How many receipts of each outcome."""
+    counted: dict[str, int] = {}
+    for receipt in receipts.values():
+        counted[receipt.outcome] = counted.get(receipt.outcome, 0) + 1
+    return counted
