@@ -1,0 +1,50 @@
+"""Reading a collection by offsets while others change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from connector.base import Call, Reply
+from connector.errors import BadReply
+from connector.mailchimp.limits import limits
+from connector.mailchimp.wire import PLATFORM, document
+
+Item = Mapping[str, Any]
+
+_STEPS_BACK = 20
+
+
+def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterator[list[Item]]:
+    """The entries of a collection, page by page; somebody may come twice, nobody who stays is skipped.
+
+    Whoever is deleted meanwhile moves all behind them forward, out of the next page. So each page begins a little
+    before the end of the last, and when nothing of it was seen before, the step goes back. Entries are told apart by
+    their id and must come in an order that newcomers only lengthen.
+    """
+    size, overlap = limits().pages.size, limits().pages.overlap
+    offset = steps_back = 0
+    seen: set[Any] = set()
+    while True:
+        page = document(request.operation, send(page_of(request, offset)), entries)[entries]
+        here = {entry["id"] for entry in page}
+        if offset and seen.isdisjoint(here):
+            offset = max(0, offset - size + overlap)
+            steps_back += 1
+            if steps_back > _STEPS_BACK:
+                text = f"no order in the pages: nobody met again after {steps_back} steps back; try again later"
+                raise BadReply(PLATFORM, request.operation, text)
+            continue
+        if fresh := [entry for entry in page if entry["id"] not in seen]:
+            yield fresh
+        if len(page) < size:
+            return
+        seen = here
+        offset += size - overlap
+
+
+def page_of(request: Call, offset: int = 0) -> Call:
+    """One page, as large as Mailchimp gives."""
+    size = limits().pages.size
+    return replace(request, params=(*request.params, ("count", str(size)), ("offset", str(offset))))
