@@ -32,7 +32,6 @@ from connector.sandbox.records import (
     Refund,
     RefundLine,
     email_key,
-    guid,
 )
 from connector.sandbox.register import StillClock
 from connector.sandbox.world import World
@@ -68,13 +67,16 @@ def load(folder: Path, *, clock: Clock | None = None, now: int | None = None) ->
     return world
 
 
-def write_ids(world: World, path: Path) -> None:
-    """ids.csv: the id in the tables, the number (Shopify's) and the GUID (Wix's) of every record."""
+def write_ids(world: World, path: Path, stores: Mapping[str, Callable[[str, int], str]]) -> None:
+    """ids.csv: of every record the id in the tables, and the id by which each of the stores shows it."""
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
-        out.writerow(("kind", "source_id", "shopify", "wix"))
+        out.writerow(("kind", "source_id", *stores))
         for kind, numbers in world.source_ids.items():
-            out.writerows((kind, source, number, guid(kind, number)) for source, number in numbers.items())
+            out.writerows(
+                (kind, source, *(record_id(kind, number) for record_id in stores.values()))
+                for source, number in numbers.items()
+            )
 
 
 class _Loader:

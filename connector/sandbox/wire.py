@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,8 +39,12 @@ class Simulator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A simulator with what a project folder needs to use it: keys of its TOML section, and secrets."""
+    """A simulator with what a project folder needs to use it: keys of its TOML section, and secrets.
+
+    `record_id` of a store gives the id by which it shows a record of the world, from kind and number.
+    """
 
     simulator: Simulator
     settings: Mapping[str, str | int]
     secrets: Mapping[str, str]
+    record_id: Callable[[str, int], str] | None = None

@@ -14,4 +14,5 @@ TOKEN = "shpat_sandbox_only"  # noqa: S105 - this key opens a toy
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
     """The world's shop with one static token."""
     simulator = ShopifySandbox(world, clock=clock, tokens=(TOKEN,), scale=scale, faults=faults)
-    return Installed(simulator, {"shop": world.domain}, {"REGULARS_SHOPIFY_TOKEN": TOKEN})
+    secrets = {"REGULARS_SHOPIFY_TOKEN": TOKEN}
+    return Installed(simulator, {"shop": world.domain}, secrets, record_id=lambda _, number: str(number))

@@ -21,6 +21,7 @@ from sync.metrics.export import Format, export_customers
 from sync.segments.explain import Clause, Explanation, explain
 from sync.segments.moved import Move
 from sync.store import reports
+from sync.store.external import outward
 from sync.store.reports import Event
 
 _SIGNS = {True: "✓", False: "✗", None: "?"}
@@ -75,12 +76,13 @@ def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as
         ]
         events = reports.moves(view.connection, person, key) if instant is None else []
         name = reports.person_name(view.connection, person)
-        page = _Page(view)
+        own = outward(view.connection, [person])[person]
+        page = _Page(view, own)
     moved = {its.key: [event for event in events if event.segment == its.key] for its in found}
     if as_json:
-        show_json([{**asdict(its), "customer_id": str(person), "history": _machine(moved[its.key])} for its in found])
+        show_json([{**asdict(its), "customer_id": own, "history": _machine(moved[its.key])} for its in found])
         return
-    show(f"{name}, customer {person}" if name else f"customer {person}")
+    show(f"{name}, customer {own}" if name else f"customer {own}")
     for its in found:
         if key is not None or its.member:
             page.show(its, moved[its.key])
@@ -88,27 +90,29 @@ def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as
         others = [its.key for its in found if not its.member and its.missing is None]
         show()
         show(wrapped(", ".join(others) or "none other", "Not in: "))
-        show(f"Ask about one: regulars why {person} KEY")
+        show(f"Ask about one: regulars why {own} KEY")
 
 
 def _person(view: View, who: str) -> int:
-    """The live customer with this id or address; a merged id leads to its survivor."""
+    """The key of the live customer with this id or address; a merged id leads to its survivor."""
+    who = who.strip()
     if "@" in who:
         rows = reports.customers_by_address(view.connection, who)
-    elif who.isdigit():
-        rows = reports.customers_by_id(view.connection, int(who))
+    elif any(character.isdigit() for character in who):
+        rows = reports.customers_by_id(view.connection, who)
     else:
         raise UsageError(f"why: {who!r} is neither a customer id nor an e-mail address")
     if not rows:
         raise UsageError("why: no customer with that id or address; ids are those of the store's admin")
     if len(rows) > 1:
-        ids = ", ".join(str(number) for number, _ in rows)
+        ids = ", ".join(outward(view.connection, [key for key, _ in rows]).values())
         raise UsageError(f"why: {len(rows)} customers have that address: {ids}; ask by id")
-    [(number, survivor)] = rows
+    [(key, survivor)] = rows
     if survivor is not None:
-        note(f"customer {number} was merged into {survivor}")
+        names = outward(view.connection, [key, survivor])
+        note(f"customer {names[key]} was merged into {names[survivor]}")
         return survivor
-    return number
+    return key
 
 
 def _machine(events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -118,7 +122,8 @@ def _machine(events: Sequence[Event]) -> list[dict[str, Any]]:
 class _Page:
     """One person's explanations in lines that fit, times in the store's zone."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, own: str) -> None:
+        self._own = own
         self._zone = view.settings.zone
         self._currency = view.settings.currency
         self._attributes = load_vocabulary().attributes
@@ -128,7 +133,7 @@ class _Page:
         if its.missing is not None:
             show(f"{its.key} cannot be answered: {its.missing}")
             return
-        show(f"\n{its.customer_id} is {'in' if its.member else 'not in'} {its.key} ({its.name})")
+        show(f"\n{self._own} is {'in' if its.member else 'not in'} {its.key} ({its.name})")
         if its.clause is not None:
             self._clause(its.clause, 1)
         for event in history[-3:]:

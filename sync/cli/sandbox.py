@@ -56,7 +56,8 @@ def run(
         (folder / DEMO_MARKER).unlink(missing_ok=True)
         write_project(folder, installed, urls, store)
         if data is not None:
-            write_ids(world, folder / "ids.csv")
+            shown = {name: place.record_id for name, place in installed.items() if place.record_id is not None}
+            write_ids(world, folder / "ids.csv", shown)
         for name, url in urls.items():
             show(f"{name:<10} {url}")
         show(f"{len(world.customers):,} customers, {len(world.orders):,} orders, {len(world.carts):,} checkouts")

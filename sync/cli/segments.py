@@ -21,6 +21,7 @@ from sync.segments.problems import nearest
 from sync.segments.show import Shown
 from sync.segments.show import show as shown
 from sync.store import reports
+from sync.store.external import outward
 
 NOT_COUNTED = "not counted yet; run `regulars derive`"
 
@@ -143,16 +144,17 @@ def run_members(*, key: str, config: Path | None, format_: str, as_json: bool, a
     """The platform's ids of everybody in a segment."""
     instant = as_of_instant(as_of)
     with workspace(config, online=False) as work, offline_view(work, instant) as view:
-        people = people_of(work, find(work, key), view, instant)
+        keys = people_of(work, find(work, key), view, instant)
+        people = list(outward(view.connection, keys).values())
     if as_json:
-        show_json([str(person) for person in people])
+        show_json(people)
     elif format_ == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["customer_id"])
         writer.writerows([person] for person in people)
     else:
         for person in people:
-            show(str(person))
+            show(person)
 
 
 def run_check(*, config: Path | None, as_json: bool) -> None:
@@ -206,7 +208,7 @@ def find(work: Workspace, key: str) -> Segment:
 
 
 def people_of(work: Workspace, segment: Segment, view: View, instant: int | None) -> list[int]:
-    """Its members now, as last evaluated, or as of an instant. Raises RegularsError where it cannot be answered."""
+    """Keys of its members as last evaluated, or as of an instant. Raises RegularsError where it cannot be answered."""
     reason = missing_sources(work.segments, view.sources_read).get(segment.key)
     if reason is not None:
         raise RegularsError(f"segment {segment.key} cannot be answered: {reason}")

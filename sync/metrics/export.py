@@ -14,7 +14,9 @@ from mappings.money import exponent, to_text
 from mappings.vocabulary import Attribute, load_vocabulary
 from sync.clock import iso
 from sync.metrics.attributes import is_available, list_entries, people
+from sync.metrics.counting import customers
 from sync.store.engine import Connection
+from sync.store.external import outward_of
 
 Format = Literal["csv", "jsonl"]
 _BATCH = 1000
@@ -29,11 +31,12 @@ def export_customers(
     currency: str,
     ids: Collection[int] | None = None,
 ) -> int:
-    """Write live customers in the order of their ids, all or these `ids`. Returns how many there were.
+    """Write live customers in the order of their keys, all or these `ids` (keys). Returns how many there were.
 
-    customer_id comes first, then the attributes that have data, in the vocabulary's order. Money is a decimal with the
-    currency's own number of places (averages with more), dates are ISO 8601 in UTC, a missing value is an empty field
-    or null. Lists are joined by | in CSV and are arrays in JSON lines. Rows stream: a large shop takes no more memory.
+    customer_id comes first, the platform's own id as text, then the attributes that have data, in the vocabulary's
+    order. Money is a decimal with the currency's own number of places (averages with more), dates are ISO 8601 in UTC,
+    a missing value is an empty field or null. Lists are joined by | in CSV and are arrays in JSON lines. Rows stream: a
+    large shop takes no more memory.
     """
     attributes = _attributes()
     places = exponent(currency)
@@ -46,8 +49,10 @@ def export_customers(
     if text:
         writer.writerow(names)
     number = 0
-    rows = connection.execution_options(yield_per=_BATCH).execute(people(scalars, now=now))
-    for key, *values in rows:
+    rows = connection.execution_options(yield_per=_BATCH).execute(
+        people(scalars, now=now).add_columns(outward_of(customers.c.id))
+    )
+    for key, *values, own in rows:
         left = iter(values)
         cells = [each.of(key) if each else next(left) for each in lists]
         if ids is not None and key not in ids:
@@ -55,9 +60,9 @@ def export_customers(
         number += 1
         written = [convert(cell) for convert, cell in zip(converters, cells, strict=True)]
         if text:
-            writer.writerow([key, *written])
+            writer.writerow([own, *written])
         else:
-            out.write(orjson.dumps(dict(zip(names, [key, *written], strict=True))).decode() + "\n")
+            out.write(orjson.dumps(dict(zip(names, [own, *written], strict=True))).decode() + "\n")
     return number
 
 

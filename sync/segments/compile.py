@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -55,8 +54,10 @@ from sync.segments.typed import (
     compare,
     fold,
     has_part,
+    identity,
     number,
     one_of,
+    said,
     within,
 )
 
@@ -196,7 +197,7 @@ class Compiler:
             case t.Number(value):
                 return number(value)
             case t.Text(value):
-                return Typed("text", literal(value), constant=Decimal(value) if value.isdecimal() else None)
+                return Typed("text", literal(value))
             case t.Truth(value):
                 return Typed("bool", literal(value, Boolean()))
             case t.Day() | t.Relative():
@@ -222,10 +223,10 @@ class Compiler:
             return within(list(anniversaries(right.day, right.day, self.at.zone)), left.sql)
         if left.kind == "list":
             assert left.holds is not None
-            held = left.holds(_said(right))
+            held = left.holds(said(right))
             return held if operator == "=" else not_(held)
         if left.kind == "id":
-            wanted = literal(int(right.constant or 0), BigInteger())
+            wanted = identity(right)
             return left.sql == wanted if operator == "=" else left.sql != wanted
         return compare(operator, left, right)
 
@@ -335,11 +336,6 @@ def matching(compiler: Compiler, found: Events, of_one: tuple[t.Condition, ...])
     """The events that count and meet every argument about one event."""
     rows = select(literal(1)).select_from(found.source).where(found.counts)
     return rows.where(compiler.within_scope(found.arguments, of_one)) if of_one else rows
-
-
-def _said(value: Typed) -> str:
-    text = getattr(value.sql, "value", "")
-    return str(text)
 
 
 def _mentions(element: Any, table: Table) -> bool:

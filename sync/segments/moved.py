@@ -24,6 +24,7 @@ from sync.segments.flips import instants_of, ladder, leaves, tests
 from sync.segments.measures import INPUTS, behind, is_beyond, label, scales, shown_yardstick, yardsticks_of
 from sync.segments.supposed import WINDOWS, Incomparable, Standing, Supposed, person_row, supposing
 from sync.segments.yardsticks import Values, around, evaluation
+from sync.store.external import outward_of
 from sync.store.tables import SQLModel
 
 membership_event: Table = SQLModel.metadata.tables["membership_event"]
@@ -203,8 +204,8 @@ class Inquiry:
     def _merged(self, conn: Connection) -> str | None:
         """Membership and history come along with a customer who is merged into this one."""
         c = customers.c
-        theirs = select(c.id).where(c.merged_into == self.customer_id, c.gone_at > self.since)
-        found = [str(one) for one in conn.execute(theirs.order_by(c.id)).scalars()]
+        theirs = select(outward_of(c.id)).where(c.merged_into == self.customer_id, c.gone_at > self.since)
+        found = conn.execute(theirs.order_by(c.id)).scalars().all()
         return f"customer {', '.join(found)} was merged into them, with what they were in" if found else None
 
     def _record(self) -> str:

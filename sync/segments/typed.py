@@ -17,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from mappings.keys import key, own_id
 from sync.segments.tree import calculate
 
 Truth = ColumnElement[bool]
@@ -132,13 +133,24 @@ def compare(operator: str, left: Typed, right: Typed) -> Truth:
             return a >= b
 
 
+def said(value: Typed) -> str:
+    """What a literal text says."""
+    return str(getattr(value.sql, "value", ""))
+
+
+def identity(wanted: Typed) -> ColumnElement[int]:
+    """The key of the record that a literal, text or number, names by the platform's own id."""
+    external = said(wanted) if wanted.constant is None else str(int(wanted.constant))
+    return literal(key(own_id(external)), BigInteger())
+
+
 def one_of(value: Typed, options: list[Typed]) -> Truth:
     """Whether the value is one of the literals, as one IN however many they are."""
     match value.kind:
         case "number":
             return value.sql.in_([number(one.constant, value.scale).sql for one in options])
         case "id":
-            return value.sql.in_([literal(int(one.constant or 0), BigInteger()) for one in options])
+            return value.sql.in_([identity(one) for one in options])
         case _ if value.folded:
             return func.lower(value.sql).in_([func.lower(one.sql) for one in options])
         case _:

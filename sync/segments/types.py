@@ -143,9 +143,11 @@ class Checker:
         other = self.value(right)
         wanted = "text" if kind == "list" else kind
         if wanted == "id":
-            if isinstance(right, t.Number) or (isinstance(right, t.Text) and right.value.isdigit()):
+            if _may_be_id(right):
                 return
-            raise Problem("an id is a whole number", right.at)
+            raise Problem(
+                "an id is a whole number, or a 'text' with digits in it, as the store's admin shows it", right.at
+            )
         if other != wanted:
             typical = f"; write {_TYPICAL[wanted]}" if wanted in _TYPICAL else ""
             raise Problem(f"{t.value_text(left)} is {_said(kind)}, and this is {_said(other)}{typical}", right.at)
@@ -218,6 +220,12 @@ class Checker:
 
 def _kind(declared: str) -> str:
     return "number" if declared in _NUMERIC else declared
+
+
+def _may_be_id(node: t.Value) -> bool:
+    if isinstance(node, t.Number):
+        return node.value >= 0 and node.value == node.value.to_integral_value()
+    return isinstance(node, t.Text) and any(character.isdigit() for character in node.value)
 
 
 def _said(kind: str) -> str:

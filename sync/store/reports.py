@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mappings.keys import key
 from sync.store.engine import Connection
+from sync.store.external import OUTWARD
 
 STREAM_TABLES = ("customers", "orders", "carts")
 
@@ -29,9 +31,12 @@ class Read:
     rows: int | None
 
 
-def customers_by_id(connection: Connection, number: int) -> list[tuple[int, int | None]]:
-    """(id, the id it was merged into) of the customer with that number, gone or not."""
-    rows = connection.exec_driver_sql("SELECT id, merged_into FROM customers WHERE id = ?", (number,))
+def customers_by_id(connection: Connection, external: str) -> list[tuple[int, int | None]]:
+    """(key, key of whom it was merged into) of the customer with that id, in any letter case, gone or not."""
+    rows = connection.exec_driver_sql(
+        f"SELECT id, merged_into FROM customers WHERE id = ? AND lower({OUTWARD.format('customers.id')}) = lower(?)",
+        (key(external), external),
+    )
     return [(row[0], row[1]) for row in rows]
 
 
@@ -78,14 +83,15 @@ def stages(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def most_orders(connection: Connection, stages: tuple[str, ...]) -> int | None:
-    """Of the people in these stages the one with the most orders."""
+def most_orders(connection: Connection, stages: tuple[str, ...]) -> str | None:
+    """Of the people in these stages the one with the most orders, by the platform's own id."""
+    own = OUTWARD.format("customer_metrics.customer_id")
     row = connection.exec_driver_sql(
-        f"SELECT customer_id FROM customer_metrics WHERE lifecycle_stage IN ({', '.join('?' * len(stages))}) "
+        f"SELECT {own} FROM customer_metrics WHERE lifecycle_stage IN ({', '.join('?' * len(stages))}) "
         "ORDER BY number_of_orders DESC, customer_id LIMIT 1",
         stages,
     ).first()
-    return int(row[0]) if row else None
+    return str(row[0]) if row else None
 
 
 def figure(connection: Connection, name: str) -> float | None:

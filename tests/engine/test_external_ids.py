@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from fake_destination import FakeTags
@@ -13,7 +16,14 @@ from rig import Rig, fresh
 
 from mappings.keys import key
 from sync.errors import StoreError
-from sync.store import external, queue
+from sync.metrics import MetricSettings, refresh
+from sync.metrics.export import export_customers
+from sync.segments import compile as compiling
+from sync.segments.language import parse
+from sync.store import external, queue, reports
+
+PRODUCT = "0aa1f0de-7c30-4a3c-a0bf-3f1d9d7e4f11"
+SETTINGS = MetricSettings(ZoneInfo("UTC"), "EUR")
 
 
 def shop(*, guids: bool = True) -> FakeSource:
@@ -214,3 +224,56 @@ def test_a_destination_hears_the_platforms_own_id(rig: Rig) -> None:
         adds, removes = queue.planned_people(connection, FakeTags(), ["s"])
     assert [(each.customer_id, each.id) for each in adds["s"]] == [(ann, rig.source.own("customers", 1))]
     assert [(each.customer_id, each.id) for each in removes["s"]] == [(7, "7")]
+
+
+def test_the_export_names_people_as_the_platform_does(rig: Rig) -> None:
+    """In CSV and JSON lines alike, as text."""
+    rig.source = shop()
+    rig.pull()
+    refresh(rig.store, now=rig.now, settings=SETTINGS)
+    out = io.StringIO()
+    with rig.store.read() as connection:
+        export_customers(connection, out, format="csv", now=rig.now, currency="EUR")
+    found = {row["customer_id"]: row["number_of_orders"] for row in csv.DictReader(io.StringIO(out.getvalue()))}
+    own = rig.source.own
+    assert found == {own("customers", 1): "3", own("customers", 2): "1", own("customers", 3): "1"}
+
+
+@pytest.mark.parametrize("guids", [False, True])
+def test_people_are_found_by_the_platforms_id_alone(rig: Rig, guids: bool) -> None:
+    """In any letter case; a merged one with its survivor; our key of a GUID names nobody."""
+    rig.source = shop(guids=guids)
+    rig.pull()
+    merge(rig)
+    rig.pull()
+    loser, survivor = (keyed(rig, "customers", number) for number in (1, 2))
+    with rig.store.read() as connection:
+        wanted = str(rig.source.own("customers", 1))
+        assert reports.customers_by_id(connection, wanted.upper()) == [(loser, survivor)]
+        assert reports.customers_by_id(connection, str(rig.source.own("customers", 2))) == [(survivor, None)]
+        assert bool(reports.customers_by_id(connection, str(loser))) is not guids
+        assert reports.customers_by_id(connection, "4711") == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "buyers"),
+    [
+        (f"id = '{PRODUCT.upper()}'", [1]),
+        (f"id IN ('{PRODUCT}', 13)", [1, 2]),
+        ("id = '13'", [2]),
+        ("id = 13.0", [2]),
+        ("id = 'gid://shop/Product/13'", [2]),
+        (f"id != '{PRODUCT}'", [1, 2, 3]),
+    ],
+)
+def test_products_are_named_as_the_platform_does(rig: Rig, condition: str, buyers: list[int]) -> None:
+    """By text in any letter case, or by number; neither is noted, as keys are all that it takes."""
+    rig.source = shop()
+    rig.source.change("orders", 11, lines=[{"id": 1, "product_id": key(PRODUCT), "quantity": 1, "net": 1}])
+    rig.pull()
+    refresh(rig.store, now=rig.now, settings=SETTINGS)
+    rule = parse(f"products_purchased MATCHES ({condition})")
+    with rig.store.read() as connection:
+        compiling.prepare(connection)
+        found = connection.execute(compiling.members(rule, compiling.moment(rig.now, SETTINGS, {}))).scalars().all()
+    assert sorted(found) == sorted(keyed(rig, "customers", number) for number in buyers)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connector.sandbox.csv_tables import BadTable, write_ids
-from connector.sandbox.records import Allocation
+from connector.sandbox.records import Allocation, guid
 from connector.sandbox.world import World
 
 CART_LINES = '"[{""product_id"": ""85123A"", ""title"": ""T-LIGHT HOLDER"", ""quantity"": 1, ""unit_price"": 2.95}]"'
@@ -95,8 +95,9 @@ def test_carts_find_their_owner_by_address(folder: Path) -> None:
 
 def test_numbers_are_stable_and_written_on_request(folder: Path, tmp_path: Path) -> None:
     """Loading twice gives the same numbers; ids.csv has every record once."""
-    write_ids(World.from_csv(folder), tmp_path / "a.csv")
-    write_ids(World.from_csv(folder), tmp_path / "b.csv")
+    shown = {"numbered": lambda kind, number: str(number), "named": guid}
+    write_ids(World.from_csv(folder), tmp_path / "a.csv", shown)
+    write_ids(World.from_csv(folder), tmp_path / "b.csv", shown)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     with (tmp_path / "a.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -105,7 +106,9 @@ def test_numbers_are_stable_and_written_on_request(folder: Path, tmp_path: Path)
         *(("cart", k) for k in ("K1", "K2", "K3")), *(("product", p) for p in ("85123A", "71053")),
     }  # fmt: skip
     world = World.from_csv(folder)
-    assert all(world.by_guid(r["kind"], r["wix"]).number == int(r["shopify"]) for r in rows if r["kind"] != "product")
+    assert all(
+        world.by_guid(r["kind"], r["named"]).number == int(r["numbered"]) for r in rows if r["kind"] != "product"
+    )
 
 
 def test_answer_keys_never_reach_the_world(folder: Path) -> None:
