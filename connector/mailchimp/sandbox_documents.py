@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from connector.mailchimp.sandbox_account import Audience, Member, MergeField, Segment
@@ -44,22 +44,23 @@ _MEMBER: Mapping[str, _Maker] = {
     "list_id": lambda audience, member: audience.id,
     "_links": lambda audience, member: [_link(f"/lists/{audience.id}/members/{member.id}")],
 }
-_SEGMENT_VIEW = frozenset(_MEMBER) - {"contact_id", "full_name", "web_id", "source", "tags", "tags_count"}
-"""What the members of a segment show. Neither their tags nor `contact_id`."""
+WHOLE = frozenset(_MEMBER)
+ECHO = WHOLE - {"contact_id", "full_name", "web_id", "source", "consents_to_one_to_one_messaging"}
+"""What answers to writes of many repeat of each member."""
+
+TAGGED = ECHO - {"tags", "tags_count"}
+"""What the members of a segment show."""
 
 
-def member(audience: Audience, its: Member, selection: Selection, inside: str = "") -> Document:
-    """A member with only what the request wants, so that a page of a thousand is cheap."""
-    return {key: make(audience, its) for key, make in _MEMBER.items() if selection.wants(key, inside)}
+def member(audience: Audience, its: Member) -> Document:
+    return {key: make(audience, its) for key, make in _MEMBER.items()}
 
 
-def members(audience: Audience, its: list[Member], selection: Selection, *, segment: bool = False) -> list[Document]:
-    """A page's members."""
-    wanted = [
-        (key, make)
-        for key, make in _MEMBER.items()
-        if selection.wants(key, "members") and (not segment or key in _SEGMENT_VIEW)
-    ]
+def members(
+    audience: Audience, its: Iterable[Member], selection: Selection, view: frozenset[str] = WHOLE
+) -> list[Document]:
+    """Members with only what the request wants, so that a page of a thousand is cheap."""
+    wanted = [(key, make) for key, make in _MEMBER.items() if key in view and selection.wants(key, "members")]
     return [{key: make(audience, each) for key, make in wanted} for each in its]
 
 

@@ -17,6 +17,7 @@ from connector.mailchimp.sandbox_query import Problem, Selection, choice, flag, 
 from connector.mailchimp.sandbox_seen import Answer, Seen, part, texts
 
 BATCH = 500
+_ALL = Selection({})
 _ADDRESS = re.compile(r"[^\s@\x00-\x1f]+@([^\s@.]+\.)+[^\s@.]{2,}")
 _SORTS = ("timestamp_opt", "timestamp_signup", "last_changed")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -42,7 +43,7 @@ def list_members(seen: Seen) -> Answer:
         return found
 
     found = audience.cached((status, since, before, sort, direction, unique), find)
-    shown = documents.members(audience, list(page(query, found)), seen.selection)
+    shown = documents.members(audience, page(query, found), seen.selection)
     return 200, {"members": shown, "list_id": audience.id, "total_items": len(found), "_links": []}
 
 
@@ -158,10 +159,9 @@ def batch_members(seen: Seen) -> Answer:
             _batched(seen, row, address, bool(update), bool(sync), made, updated)
         except Problem as problem:
             errors.append(_batch_error(address, problem))
-    selection = Selection({"exclude_fields": "members.web_id,members.full_name,members.source,members.contact_id"})
     return 200, {
-        "new_members": documents.members(seen.audience, made, selection),
-        "updated_members": documents.members(seen.audience, updated, selection),
+        "new_members": documents.members(seen.audience, made, _ALL, documents.ECHO),
+        "updated_members": documents.members(seen.audience, updated, _ALL, documents.ECHO),
         "errors": errors,
         "total_created": len(made),
         "total_updated": len(updated),
@@ -219,7 +219,7 @@ def _batch_error(address: object, problem: Problem) -> dict[str, str]:
 
 
 def _shown(seen: Seen, member: Member) -> Any:
-    return documents.member(seen.audience, member, seen.selection)
+    return documents.member(seen.audience, member)
 
 
 def _status(document: Mapping[str, Any], name: str, *, required: bool = False) -> str | None:

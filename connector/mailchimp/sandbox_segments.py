@@ -15,6 +15,7 @@ from connector.mailchimp.sandbox_seen import Answer, Seen, part, texts
 
 CHANGE = 500
 NAME_LENGTH = 100
+_ALL = Selection({})
 _HIDDEN = ("cleaned", "transactional", "unsubscribed")
 
 
@@ -92,10 +93,9 @@ def change_members(seen: Seen) -> Answer:
             removed.append(member)
     text = "Email addresses are not subscribed to this list"
     errors = [{"email_addresses": refused, "error": text}] if refused else []
-    whole = Selection({"exclude_fields": "members.full_name,members.web_id,members.source,members.contact_id"})
     return 200, {
-        "members_added": documents.members(audience, added, whole),
-        "members_removed": documents.members(audience, removed, whole),
+        "members_added": documents.members(audience, added, _ALL, documents.ECHO),
+        "members_removed": documents.members(audience, removed, _ALL, documents.ECHO),
         "errors": errors,
         "total_added": len(added),
         "total_removed": len(removed),
@@ -112,7 +112,7 @@ def segment_members(seen: Seen) -> Answer:
         return [member for member in segment.members if member.status in statuses]
 
     found = audience.cached((segment.id, statuses), find)
-    shown = documents.members(audience, list(page(seen.query, found)), seen.selection, segment=True)
+    shown = documents.members(audience, page(seen.query, found), seen.selection, documents.TAGGED)
     return 200, {"members": shown, "total_items": len(found), "_links": []}
 
 
