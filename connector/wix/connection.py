@@ -25,13 +25,17 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105
 
 
 class Connection:
-    """A client with what was learnt through it about this site. `read` is for calls whose answer is a document."""
+    """A client with what was learnt through it about this site: versions it has, names of labels.
+
+    `missing` says of each thing that reading went without, why.
+    """
 
     def __init__(self, client: Client, clock: Clock, site_id: str) -> None:
         self.client = client
         self.clock = clock
         self.site_id = site_id
         self.learnt: dict[str, Any] = {}
+        self.missing: dict[str, str] = {}
 
     def read(self, call: Call) -> dict[str, Any]:
         """Send a call and parse its answer."""

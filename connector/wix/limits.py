@@ -19,9 +19,16 @@ class Pages(_Table):
     orders: int
     carts: int
     contacts: int
+    contacts_v5: int
     labels: int
     ids: int
     subscriptions: int
+    payments: int
+    products: int
+    categories: int
+    campaigns: int
+    recipients: int
+    activities: int
 
 
 class Window(_Table):
@@ -31,6 +38,13 @@ class Window(_Table):
     wait: float
 
 
+class Events(_Table):
+    """Days of campaigns that are read again on each run; contacts whose activity log is read in one run."""
+
+    campaign_days: int
+    log_contacts: int
+
+
 class Limits(BaseModel):
     """What reading needs of the file; what writing needs is read where labels are written."""
 
@@ -38,6 +52,7 @@ class Limits(BaseModel):
 
     pages: Pages
     window: Window
+    events: Events
 
 
 @cache

@@ -1,0 +1,155 @@
+"""Reading what people did, as far as Wix tells it.
+
+A contact shows its latest activity only; what came between two runs is in the activity log, which takes a request for
+each contact. So the log is asked where somebody acted since the mark, for a bounded number of contacts a run, and
+never on a first read. Opens and clicks of campaigns have no change date: those of recent campaigns are read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from connector.base import Cursor, Page
+from connector.errors import ScopeError
+from connector.wix import wire_activity as wire
+from connector.wix.connection import Connection
+from connector.wix.judge import PLATFORM, Refused
+from connector.wix.limits import limits
+from connector.wix.walk import Meter, Place, by_cursor, by_key
+from connector.wix.wire import epoch, iso, mapping, records, text
+
+_LOG = "activity log"
+_DAY = 86_400
+
+
+class Events:
+    """Activities of contacts, named by Wix's own type (of the log: the id of the activity's template)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def pages(self, since: Cursor) -> Iterator[Page]:
+        """What was done at or after the mark, in the order of each contact's latest activity."""
+        mark = iso(since.high_water or 0)
+        meter, left = Meter(self._connection), limits().events.log_contacts if since.high_water else 0
+        start = Place.parse(since.page_token)
+        for stretch in by_key(
+            self._connection,
+            wire.contacts_acted,
+            field=wire.ACTED,
+            matching={},
+            start=start if start.key else Place(mark),
+        ):
+            found: list[dict[str, Any]] = []
+            for contact in stretch.items:
+                logged = self._logged(contact, mark) if left > 0 else None
+                left -= logged is not None
+                found += logged or _latest(contact)
+            yield Page(found, None if stretch.place is None else str(stretch.place), meter.lap())
+
+    def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
+        """Nothing: an event cannot be asked for by itself."""
+        return iter(())
+
+    def _logged(self, contact: Mapping[str, Any], mark: str) -> list[dict[str, Any]] | None:
+        """What the log has of the contact since the mark; None where the site has no log to read."""
+        contact_id = text(contact.get("id"))
+        if contact_id is None or self._connection.learnt.get(_LOG) is False:
+            return None
+        try:
+            walk = by_cursor(self._connection, lambda cursor: wire.activities(contact_id, mark, cursor), "activities")
+            found = [each for leaf in walk for each in leaf.items]
+        except (ScopeError, Refused) as error:
+            self._connection.learnt[_LOG] = False
+            self._connection.missing[_LOG] = str(error)
+            return None
+        return [
+            _event(contact, name, at)
+            for each in found
+            if (name := text(each.get("templateId"))) and (at := text(each.get("activityDate")))
+        ]
+
+
+class EmailEvents:
+    """Opens and clicks of recent campaigns."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def pages(self, since: Cursor) -> Iterator[Page]:
+        """Opens and clicks dated at or after the mark."""
+        meter = Meter(self._connection)
+        number = 0
+        try:
+            for campaign in self._recent():
+                for activity in wire.NAMES:
+                    for found in self._recipients(campaign, activity, since.high_water or 0):
+                        number += 1
+                        yield Page(found, str(number), meter.lap())
+        except Refused as error:
+            raise ScopeError(PLATFORM, error.operation, error.text, error.request_id) from error
+        yield Page([], None, meter.lap())
+
+    def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
+        """Nothing: an event cannot be asked for by itself."""
+        return iter(())
+
+    def _recent(self) -> list[dict[str, Any]]:
+        """Campaigns that went out within the window."""
+        oldest = self._connection.clock.now() - limits().events.campaign_days * _DAY
+        found: list[dict[str, Any]] = []
+        offset, more = 0, True
+        while more:
+            page = records(self._connection.read(wire.campaigns(offset)), "campaigns")
+            found += [each for each in page if (_published(each) or 0) >= oldest and text(each.get("campaignId"))]
+            offset += len(page)
+            more = len(page) >= limits().pages.campaigns
+        return found
+
+    def _recipients(self, campaign: Mapping[str, Any], activity: str, mark: int) -> Iterator[list[dict[str, Any]]]:
+        campaign_id = str(campaign["campaignId"])
+        walk = by_cursor(
+            self._connection,
+            lambda cursor: wire.recipients(campaign_id, activity, cursor),
+            "recipients",
+            "pagingMetadata",
+        )
+        for leaf in walk:
+            found = []
+            for each in leaf.items:
+                contact, at = text(each.get("contactId")), text(each.get("lastActivityDate"))
+                if contact is None or at is None or each.get("contactDeleted") is True or (epoch(at) or 0) < mark:
+                    continue
+                found.append(
+                    {
+                        "id": f"{contact}|{campaign_id}|{wire.NAMES[activity]}".lower(),
+                        "contactId": contact,
+                        "email": text(each.get("emailAddress")),
+                        "name": wire.NAMES[activity],
+                        "campaign": text(campaign.get("title")) or campaign_id,
+                        "at": at,
+                    }
+                )
+            yield found
+
+
+def _latest(contact: Mapping[str, Any]) -> list[dict[str, Any]]:
+    latest = mapping(contact.get("lastActivity"))
+    name, at = text(latest.get("activityType")), text(latest.get("activityDate"))
+    return [_event(contact, name, at)] if name and at and text(contact.get("id")) else []
+
+
+def _event(contact: Mapping[str, Any], name: str, at: str) -> dict[str, Any]:
+    return {
+        "id": f"{contact['id']}|{at}|{name}".lower(),
+        "contactId": contact["id"],
+        "email": text(mapping(contact.get("primaryInfo")).get("email")),
+        "name": name,
+        "campaign": None,
+        "at": at,
+    }
+
+
+def _published(campaign: Mapping[str, Any]) -> float | None:
+    return epoch(mapping(campaign.get("publishingData")).get("datePublished"))

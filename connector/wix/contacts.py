@@ -1,0 +1,212 @@
+"""Reading contacts.
+
+Records come from version 4: labels are needed of every contact that changed and stand only there, and its pages are
+ten times as large. `updatedDate` can be filtered but not sorted by there, so contacts are walked in the order of their
+creation; one that changes behind the place has a newer change date than the run's beginning and comes with the next.
+Version 5, where the site has it, adds what it alone knows (date of consent, membership) and the deleted contacts;
+whether it is there is learnt from the first call that needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from connector.base import Call, Cursor, Page
+from connector.errors import BadReply, ScopeError
+from connector.wix import wire_contacts as wire
+from connector.wix.connection import Connection
+from connector.wix.judge import PLATFORM, NotFound, Refused
+from connector.wix.limits import limits
+from connector.wix.records import email_of, lacks_consent
+from connector.wix.walk import Meter, Place, by_cursor, by_key
+from connector.wix.wire import iso, items, mapping, records, text
+
+_LABELS = "labels"
+_V5 = "contacts v5"
+_CONSENT = "email subscriptions"
+
+_log = logging.getLogger(__name__)
+
+
+class Contacts:
+    """Contacts of a site with the names of their labels."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def pages(self, since: Cursor) -> Iterator[Page]:
+        """Contacts that changed at or after the mark, in the order of their creation."""
+        matching: dict[str, Any] = {}
+        if since.high_water is not None:
+            matching["updatedDate"] = {"$gte": iso(since.high_water)}
+        meter = Meter(self._connection)
+        start = Place.parse(since.page_token)
+        for stretch in by_key(
+            self._connection,
+            lambda where, offset: wire.contacts(where, offset=offset),
+            field="createdDate",
+            matching=matching,
+            start=start,
+        ):
+            token = None if stretch.place is None else str(stretch.place)
+            whole = self._whole(stretch.items)
+            yield Page(whole, token, meter.lap(), total=None if start.key else stretch.total)
+
+    def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
+        """These contacts. One that the query does not show is asked for by itself: merged, gone, or not yet indexed."""
+        meter = Meter(self._connection)
+        for chunk in chunks(ids, limits().pages.ids):
+            found = records(self._connection.read(wire.contacts_by_ids(chunk)), "contacts")
+            known = {str(each.get("id")).lower() for each in found}
+            merged: dict[str, str] = {}
+            for missing in (each for each in chunk if each.lower() not in known):
+                alone = self._alone(missing)
+                if alone is None:
+                    continue
+                survivor = str(alone.get("id"))
+                if survivor.lower() != missing.lower():
+                    merged[missing] = survivor
+                if survivor.lower() not in known:
+                    known.add(survivor.lower())
+                    found.append(alone)
+            yield Page(self._whole(found), None, meter.lap(), merged=merged)
+
+    def ids(self) -> Iterator[Page]:
+        """Every contact as {"id": ...}."""
+        meter = Meter(self._connection)
+        for stretch in by_key(
+            self._connection,
+            lambda where, offset: wire.contacts(where, offset=offset, fields=("createdDate",)),
+            field="createdDate",
+            matching={},
+            start=Place(),
+        ):
+            token = None if stretch.place is None else str(stretch.place)
+            yield Page([{"id": each["id"]} for each in stretch.items if each.get("id")], token, meter.lap())
+
+    def gone(self) -> Iterator[Page]:
+        """Deleted contacts that still lie in the trash bin, where the site has one."""
+        if self._connection.learnt.get(_V5) is False:
+            return
+        meter = Meter(self._connection)
+        try:
+            for leaf in by_cursor(self._connection, wire.trash, "contacts", "pagingMetadata"):
+                token = "more" if leaf.more else None
+                yield Page([{"id": each["id"]} for each in leaf.items if each.get("id")], token, meter.lap())
+        except (ScopeError, Refused) as error:
+            self._without(_V5, error)
+
+    def count(self) -> int | None:
+        """Live contacts, unless there are too many for Wix to count."""
+        body = self._connection.read(wire.contacts({}, limit=1, fields=("createdDate",)))
+        metadata = mapping(body.get("pagingMetadata"))
+        total = metadata.get("total")
+        return total if isinstance(total, int) and not metadata.get("tooManyToCount") else None
+
+    def _alone(self, contact_id: str) -> dict[str, Any] | None:
+        """The contact behind an id as it is now: itself, the one it was merged into, or none."""
+        call = wire.contact(contact_id)
+        try:
+            body = self._connection.read(call)
+        except NotFound:
+            return None
+        found = body.get("contact")
+        if not isinstance(found, dict) or not found.get("id"):
+            raise BadReply(PLATFORM, call.operation, "the answer holds no contact with an id")
+        return found
+
+    def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With the names of labels, with consent where it is missing, and with what version 5 adds."""
+        self._name_labels(found)
+        self._add_consent([each for each in found if lacks_consent(each)])
+        self._add_v5([each for each in found if email_of(each)])
+        return found
+
+    def _name_labels(self, found: Iterable[dict[str, Any]]) -> None:
+        keys = {id(each): items(mapping(each.get("info")).get("labelKeys")) for each in found}
+        names = self.label_names({str(key) for own in keys.values() for key in own})
+        for each in found:
+            each["ourLabels"] = [names[str(key)] for key in keys[id(each)] if str(key) in names]
+
+    def label_names(self, keys: set[str]) -> Mapping[str, str]:
+        """Names by key: read once, and once more when a key comes up that was not there.
+
+        A key without the right to list labels has no names to offer; contacts are read without tags then.
+        """
+        known: dict[str, str] | None = self._connection.learnt.get(_LABELS)
+        if keys and _LABELS not in self._connection.missing and (known is None or not keys <= known.keys()):
+            fresh = self._read_labels()
+            known = self._connection.learnt[_LABELS] = dict.fromkeys(keys - fresh.keys(), "") | fresh
+        return {key: name for key, name in (known or {}).items() if name}
+
+    def _read_labels(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        offset = 0
+        try:
+            while True:
+                body = self._connection.read(wire.labels(offset))
+                page = records(body, "labels")
+                names |= {str(each.get("key")): name for each in page if (name := text(each.get("displayName")))}
+                offset += len(page)
+                total = mapping(body.get("pagingMetadata")).get("total")
+                more = offset < total if isinstance(total, int) else len(page) >= limits().pages.labels
+                if not page or not more:
+                    return names
+        except ScopeError as error:
+            self._without(_LABELS, error)
+            return names
+
+    def _add_consent(self, found: Sequence[dict[str, Any]]) -> None:
+        """From the subscriptions of the addresses; an address that is not listed there was never set."""
+        if not found or self._connection.learnt.get(_CONSENT) is False:
+            return
+        addresses = {str(email_of(each)).strip().lower(): each for each in found}
+        for chunk in chunks(list(addresses), limits().pages.subscriptions):
+            try:
+                body = self._connection.read(wire.subscriptions(chunk))
+            except (ScopeError, NotFound) as error:
+                self._without(_CONSENT, error)
+                return
+            listed = {str(each.get("email")).strip().lower(): each for each in records(body, "subscriptions")}
+            for each in found:
+                address = str(email_of(each)).strip().lower()
+                if address in chunk:
+                    each["ourConsent"] = listed.get(address, {"subscriptionStatus": "NOT_SET"})
+
+    def _add_v5(self, found: Sequence[dict[str, Any]]) -> None:
+        by_id = {str(each.get("id")).lower(): each for each in found}
+        for chunk in chunks(list(by_id), limits().pages.contacts_v5):
+            if self._connection.learnt.get(_V5) is False:
+                return
+            try:
+                body = self._connection.read(wire.contacts_v5(chunk))
+            except (ScopeError, Refused) as error:
+                self._without(_V5, error)
+                return
+            for each in records(body, "contacts"):
+                if str(each.get("id")).lower() in by_id:
+                    by_id[str(each["id"]).lower()]["ourV5"] = {
+                        "memberInfo": each.get("memberInfo"),
+                        "email": each.get("email"),
+                    }
+
+    def _without(self, what: str, error: Exception) -> None:
+        """Remember for the run that this cannot be read, and say so once: a missing right is news, an old API is not."""
+        level = logging.WARNING if isinstance(error, ScopeError) else logging.INFO
+        _log.log(level, "%s; reading without %s, see regulars doctor", error, what)
+        self._connection.missing[what] = str(error)
+        if what != _LABELS:
+            self._connection.learnt[what] = False
+
+
+def chunks(values: Sequence[str], size: int) -> Iterator[list[str]]:
+    """The values in portions of at most `size`."""
+    for at in range(0, len(values), size):
+        yield list(values[at : at + size])
+
+
+def first_contacts() -> Call:
+    """The cheapest question that only a key for contacts may ask."""
+    return wire.contacts({}, limit=1, fields=("createdDate",))

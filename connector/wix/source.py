@@ -1,0 +1,118 @@
+"""Reading a Wix site: contacts, products, orders, abandoned checkouts, and what is known of behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from connector.base import Cursor, Finding, Page, Record, Shop, Stream
+from connector.errors import BadReply
+from connector.wix import wire
+from connector.wix.activity import EmailEvents, Events
+from connector.wix.catalogue import Products
+from connector.wix.connection import Connection
+from connector.wix.contacts import Contacts
+from connector.wix.doctor import examine
+from connector.wix.judge import PLATFORM
+from connector.wix.orders import Carts, Orders
+from connector.wix.records import PREPARE
+from connector.wix.wire import mapping, text
+from mappings.load import MappingError, load
+
+ToRows = Callable[[Record], dict[str, list[tuple[Any, ...]]]]
+
+
+class _Reader(Protocol):
+    """What reads one stream."""
+
+    def pages(self, since: Cursor) -> Iterator[Page]: ...
+
+    def by_ids(self, ids: Sequence[str]) -> Iterator[Page]: ...
+
+
+class WixSource:
+    """A site that can be read. Records are Wix's objects, with what had to be asked for beside them (`our...`)."""
+
+    platform = PLATFORM
+    streams: tuple[Stream, ...] = wire.STREAMS
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._contacts = Contacts(connection)
+        self._orders = Orders(connection)
+        self._readers: dict[str, _Reader] = {
+            wire.CUSTOMERS.name: self._contacts,
+            wire.PRODUCTS.name: Products(connection),
+            wire.ORDERS.name: self._orders,
+            wire.CARTS.name: Carts(connection, self._orders),
+            wire.EVENTS.name: Events(connection),
+            wire.EMAIL_EVENTS.name: EmailEvents(connection),
+        }
+
+    def shop(self) -> Shop:
+        """Name, currency and zone, asked for once. Wix does not list a key's permissions."""
+        known = self._connection.learnt.get("shop")
+        if not isinstance(known, Shop):
+            known = self._connection.learnt["shop"] = read_shop(self._connection)
+        return known
+
+    def doctor(self) -> list[Finding]:
+        """Key, permissions, and what of the site stays hidden. Raises AuthError on a refused key."""
+        return examine(self._connection, read_shop)
+
+    def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
+        """Records that changed in [since.high_water, end of now); a page token resumes its own range."""
+        return self._readers[stream.name].pages(since)
+
+    def counts(self) -> Mapping[str, int]:
+        """Live contacts. Wix has no cheap way to count orders."""
+        contacts = self._contacts.count()
+        return {} if contacts is None else {wire.CUSTOMERS.name: contacts}
+
+    def ids(self, stream: Stream) -> Iterator[Page]:
+        """Every live record as {"id": GUID}: contacts and orders."""
+        match self._readers[stream.name]:
+            case Contacts() | Orders() as reader:
+                return reader.ids()
+            case _:
+                raise ValueError(f"{stream.name} cannot be swept")
+
+    def by_ids(self, stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
+        """These records as they are now; ids that are gone are absent, merged ones told of in `Page.merged`."""
+        return self._readers[stream.name].by_ids(ids)
+
+    def gone(self, stream: Stream) -> Iterator[Page]:
+        """Contacts in the trash bin as {"id": GUID}; of other streams Wix tells nothing."""
+        return self._contacts.gone() if stream.name == wire.CUSTOMERS.name else iter(())
+
+    def to_rows(self, stream: Stream) -> ToRows:
+        """The mapping of one record; raises MappingError."""
+        prepare, mapped = PREPARE[stream.name], load(PLATFORM).stream(stream.name)
+
+        def rows(record: Record) -> dict[str, list[tuple[Any, ...]]]:
+            try:
+                prepared = prepare(record)
+            except (AttributeError, TypeError, KeyError, ValueError) as error:
+                raise MappingError(".", mapped.record_id(record), f"has an unexpected shape: {error}") from error
+            return mapped(prepared)
+
+        return rows
+
+    def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
+        """Per table the columns that `to_rows` fills."""
+        return load(PLATFORM).columns(stream.name)
+
+
+def read_shop(connection: Connection) -> Shop:
+    """The site as it is now. Raises BadReply where it has no currency: without one no money can be read."""
+    call = wire.site_properties()
+    properties = mapping(connection.read(call).get("properties"))
+    currency = text(properties.get("paymentCurrency"))
+    if currency is None:
+        raise BadReply(PLATFORM, call.operation, "the site has no payment currency; set it in Settings, Business Info")
+    return Shop(
+        id=connection.site_id,
+        name=text(properties.get("siteDisplayName")) or text(properties.get("businessName")) or connection.site_id,
+        currency=currency,
+        zone=text(properties.get("timeZone")) or "UTC",
+    )

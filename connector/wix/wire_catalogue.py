@@ -1,0 +1,86 @@
+"""Requests for the catalogue of Wix Stores. Pure.
+
+A site has version 1 or version 3, for good: `GET /stores/v3/provision/version` answers `{catalogVersion: V1_CATALOG |
+V3_CATALOG | STORES_NOT_INSTALLED}` (types, stores_catalog-versioning; dev.wix.com, Get Catalog Version). Calls of
+version 3 get 428 on a site of version 1 (dev.wix.com, Query Products (Catalog V1)).
+
+Version 1: `POST /stores-reader/v1/products/query` and `.../collections/query`. Filter and sort are JSON written as
+strings; offsets; at most 100; `numericId` ascends with creation and is there "for sorting and filtering when crawling
+all products" (types, stores_products); products have `collectionIds`, `brand`, `lastUpdated`; every product is also in
+the collection "All Products". Answers count in `totalResults`. Collections carry no date.
+Version 3: `POST /stores/v3/products/query`, cursors, at most 100; `mainCategoryId`, `brand{name}`, `updatedDate`;
+direct categories only with the field DIRECT_CATEGORIES_INFO (types, stores_products-v-3).
+`POST /categories/v1/categories/query` `{query, treeReference: {appNamespace: "@wix/stores"},
+returnNonVisibleCategories}` (types, categories_categories). Permission for all: SCOPE.DC-STORES.READ-PRODUCTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from connector.base import Call
+from connector.wix.limits import limits
+
+V1 = "V1_CATALOG"
+V3 = "V3_CATALOG"
+
+ALL_PRODUCTS = "00000000-000000-000000-000000000001"
+"""The collection of version 1 that holds everything."""
+
+
+def version() -> Call:
+    """Which catalogue the site has."""
+    return Call("GetCatalogVersion", "GET", "/stores/v3/provision/version")
+
+
+def products_v1(matching: Mapping[str, Any], offset: int, limit: int | None = None) -> Call:
+    """A page of products in the order of their creation: those that come meanwhile are last."""
+    query: dict[str, Any] = {
+        "sort": _json([{"fieldName": "numericId", "order": "ASC"}]),
+        "paging": {"limit": limit or limits().pages.products, "offset": offset},
+    }
+    if matching:
+        query["filter"] = _json(matching)
+    return Call("QueryProductsV1", "POST", "/stores-reader/v1/products/query", json={"query": query})
+
+
+def collections(offset: int) -> Call:
+    """A page of collections."""
+    query = {"paging": {"limit": limits().pages.categories, "offset": offset}}
+    return Call("QueryCollections", "POST", "/stores-reader/v1/collections/query", json={"query": query})
+
+
+def products_v3(matching: Mapping[str, Any], cursor: str | None, limit: int | None = None) -> Call:
+    """A page of products."""
+    paging: dict[str, Any] = {"limit": limit or limits().pages.products}
+    if cursor is not None:
+        query: dict[str, Any] = {"cursorPaging": {**paging, "cursor": cursor}}
+    else:
+        query = {"sort": [{"fieldName": "createdDate", "order": "ASC"}], "cursorPaging": paging}
+        if matching:
+            query["filter"] = dict(matching)
+    body = {"query": query, "fields": ["DIRECT_CATEGORIES_INFO"]}
+    return Call("QueryProductsV3", "POST", "/stores/v3/products/query", json=body)
+
+
+def categories(cursor: str | None) -> Call:
+    """A page of categories, hidden ones too: what was bought from them still belongs there."""
+    paging: dict[str, Any] = {"limit": limits().pages.categories}
+    body = {
+        "query": {"cursorPaging": paging if cursor is None else {**paging, "cursor": cursor}},
+        "treeReference": {"appNamespace": "@wix/stores", "treeKey": None},
+        "returnNonVisibleCategories": True,
+    }
+    return Call("QueryCategories", "POST", "/categories/v1/categories/query", json=body)
+
+
+def ids(values: Sequence[str]) -> dict[str, Any]:
+    """The filter for these products."""
+    return {"id": {"$in": list(values)}}
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
