@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
-from connector.errors import BadReply, BadRequest, ScopeError
+from connector.errors import BadReply, BadRequest, ScopeError, Unavailable
 from connector.wix import wire_labels as wire
 from connector.wix.connection import Connection
 from connector.wix.judge import PLATFORM, Refused
 from connector.wix.limits import limits
-from connector.wix.parcels import Change, Parcel, cost, parcels
+from connector.wix.parcels import Change, Parcel, cost, loads, parcels
 from connector.wix.push import Push, changes_of, contact_of, key_of
 from connector.wix.wire_labels import writing
 
@@ -41,6 +41,7 @@ class WixLabels:
         self._connection = connection
         self._prefix = prefix
         self._calls = 0
+        self._stalled = False
         self.limits = Limits(consent=False, by_email=False, name_length=writing().labels.name, keyed=True)
 
     @property
@@ -50,6 +51,7 @@ class WixLabels:
 
     def check(self) -> None:
         """One read of one label."""
+        self._stalled = False
         self._ask(wire.any_label())
 
     def doctor(self) -> list[Finding]:
@@ -114,12 +116,11 @@ class WixLabels:
                         changes.setdefault(person.id.lower(), Change()).note(segment, add=add)
         packed = parcels(changes)
         calls = cost(packed)
-        jobs = sum(not parcel.singly for parcel in packed)
-        waits = -(-jobs // writing().jobs.together) * writing().jobs.first_wait
+        waits = sum(any(not parcel.singly for parcel in load) for load in loads(packed)) * writing().jobs.first_wait
         return calls, max(0, calls - 1) // self._per_minute() * limits().window.seconds + waits
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
-        """Some twenty requests or jobs each, which run side by side.
+        """What may run side by side.
 
         Where a label is to be taken off and put on again, taking it off is a batch of its own before all others.
         """
@@ -131,8 +132,14 @@ class WixLabels:
             yield from _batches(part)
 
     def push(self, batch: Batch) -> list[Receipt]:
-        """Every push may be repeated: labels are sets."""
-        return Push(self._ask, self._connection.clock, batch.ops).run()
+        """Every push may be repeated: labels are sets. Where jobs never end, one push waits for that and no other."""
+        if self._stalled:
+            text = f"no bulk job came to an end within {writing().jobs.patience:.0f} s; run again later"
+            raise Unavailable(PLATFORM, "GetBulkJob", text)
+        push = Push(self._ask, self._connection.clock, batch.ops)
+        receipts = push.run()
+        self._stalled = push.stalled
+        return receipts
 
     def members(self, audience: Audience) -> Iterator[str]:
         """Contacts that carry the label, as the index has it: what was written seconds ago may be missing.
@@ -196,10 +203,8 @@ def _batches(ops: Sequence[Op]) -> Iterator[Batch]:
     wanted: dict[tuple[str, str, str], list[Op]] = {}
     for op in ops:
         wanted.setdefault((*_place(op), op.action), []).append(op)
-    packed = parcels(changes_of(ops))
-    together = writing().jobs.together
-    for start in range(0, len(packed), together):
-        yield Batch(tuple(op for parcel in packed[start : start + together] for op in _ops(parcel, wanted)))
+    for load in loads(parcels(changes_of(ops))):
+        yield Batch(tuple(op for parcel in load for op in _ops(parcel, wanted)))
     nobody = tuple(op for op in ops if not contact_of(op))
     if nobody:
         yield Batch(nobody)

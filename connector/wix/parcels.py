@@ -75,10 +75,41 @@ Changes = Mapping[str, Change]
 def parcels(changes: Changes) -> list[Parcel]:
     """The cheapest of three ways: by equal change, by label, and full jobs by equal change with the rest by label.
 
-    Contacts go in the order of their ids, so that parcels packed again from their parts are no more. Jobs come first,
-    so that they run while single requests are sent; removals before additions.
+    Jobs come first, so that they run while single requests are sent; removals before additions.
     """
-    return sorted(min((_by_change(changes), _by_label(changes), _mixed(changes)), key=cost), key=_order)
+    return sorted(min((alike(changes), _by_label(changes), _mixed(changes)), key=cost), key=_order)
+
+
+def alike(changes: Changes) -> list[Parcel]:
+    """Contacts of equal change together, in the order of their ids."""
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for contact in sorted(changes):
+        change = changes[contact]
+        groups.setdefault((tuple(sorted(change.adds)), tuple(sorted(change.removes))), []).append(contact)
+    most = writing().labels.keys
+    return [
+        Parcel(contacts, some_adds, some_removes)
+        for adds, removes in sorted(groups)
+        for contacts in _parts(groups[adds, removes], writing().labels.contacts)
+        for some_adds, some_removes in zip_longest(_parts(adds, most), _parts(removes, most), fillvalue=())
+    ]
+
+
+def loads(packed: Iterable[Parcel]) -> Iterator[list[Parcel]]:
+    """Parcels that may be under way together: not too many, and no contact in two of them.
+
+    Wix does not say what becomes of a contact that two jobs change at once.
+    """
+    load: list[Parcel] = []
+    busy: set[str] = set()
+    for parcel in packed:
+        if len(load) == writing().jobs.together or not busy.isdisjoint(parcel.contacts):
+            yield load
+            load, busy = [], set()
+        load.append(parcel)
+        busy.update(parcel.contacts)
+    if load:
+        yield load
 
 
 def cost(packed: Iterable[Parcel]) -> int:
@@ -88,10 +119,6 @@ def cost(packed: Iterable[Parcel]) -> int:
 
 def _order(parcel: Parcel) -> tuple[bool, bool, bool]:
     return parcel.singly, bool(parcel.adds), not parcel.removes
-
-
-def _by_change(changes: Changes) -> list[Parcel]:
-    return list(_alike(changes))
 
 
 def _by_label(changes: Changes) -> list[Parcel]:
@@ -111,11 +138,11 @@ def _by_label(changes: Changes) -> list[Parcel]:
                 continue
             for contact in part:
                 left.setdefault(contact, Change()).note(key, add=add)
-    return packed + list(_alike(left))
+    return packed + alike(left)
 
 
 def _mixed(changes: Changes) -> list[Parcel]:
-    packed = list(_alike(changes))
+    packed = alike(changes)
     full = [parcel for parcel in packed if len(parcel.contacts) == writing().labels.contacts]
     left: dict[str, Change] = {}
     for parcel in packed:
@@ -125,19 +152,6 @@ def _mixed(changes: Changes) -> list[Parcel]:
                 change.adds.update(parcel.adds)
                 change.removes.update(parcel.removes)
     return full + _by_label(left)
-
-
-def _alike(changes: Changes) -> Iterator[Parcel]:
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for contact in sorted(changes):
-        change = changes[contact]
-        groups.setdefault((tuple(sorted(change.adds)), tuple(sorted(change.removes))), []).append(contact)
-    most = writing().labels.keys
-    for adds, removes in sorted(groups):
-        sides = list(zip_longest(_parts(adds, most), _parts(removes, most), fillvalue=()))
-        for contacts in _parts(groups[adds, removes], writing().labels.contacts):
-            for some_adds, some_removes in sides:
-                yield Parcel(contacts, some_adds, some_removes)
 
 
 def _parts(items: Sequence[T], size: int) -> list[tuple[T, ...]]:

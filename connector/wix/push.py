@@ -11,7 +11,7 @@ from connector.base import Audience, Call, Clock, Op, Receipt
 from connector.errors import BadReply
 from connector.wix import wire_labels as wire
 from connector.wix.judge import PLATFORM, NotFound, Refused
-from connector.wix.parcels import Change, Parcel, parcels
+from connector.wix.parcels import Change, Parcel, alike
 from connector.wix.wire_labels import writing
 
 NO_CONTACT = "the person has no contact id of Wix"
@@ -25,7 +25,8 @@ _UNKNOWN_CONTACT = "CONTACT_NOT_FOUND"
 class Push:
     """The work of one push; to be used once.
 
-    Everything in it may be repeated: labels are sets. `ask` sends a call and parses its answer.
+    Everything in it may be repeated: labels are sets. `ask` sends a call and parses its answer. `stalled` tells
+    afterwards that there were jobs and none came to an end.
     """
 
     def __init__(self, ask: Callable[[Call], Mapping[str, Any]], clock: Clock, ops: Sequence[Op]) -> None:
@@ -40,15 +41,19 @@ class Push:
         self._exists: dict[str, bool] = {}
         self._doubtful: list[tuple[Parcel, Refused]] = []
         self._accepted = False
+        self.stalled = False
         self._isolate = writing().jobs.isolate
         self._reads = writing().jobs.reads
 
     def run(self) -> list[Receipt]:
-        """One receipt per op, in their order. All jobs are begun before the first is asked after."""
+        """One receipt per op, in their order. All jobs are begun before the first is asked after.
+
+        Who changes alike goes together: a batch holds no contact in two parcels, so that nothing else could be fewer.
+        """
         for op in self._ops:
             if not contact_of(op):
                 self._receipts[op.id] = Receipt(op.id, "refused", NO_CONTACT)
-        for parcel in parcels(changes_of(self._ops)):
+        for parcel in alike(changes_of(self._ops)):
             self._send(parcel)
         self._follow()
         for parcel, error in self._doubtful:
@@ -113,6 +118,7 @@ class Push:
         Jobs are taken to be done in their order: one that is not done ends this round of looks, and goes to the end.
         """
         times = writing().jobs
+        begun = len(self._jobs)
         deadline = self._clock.now() + times.patience
         wait = times.first_wait
         while self._jobs:
@@ -128,6 +134,7 @@ class Push:
                     self._jobs.append((job_id, parcel))
                     if not last:
                         break
+        self.stalled = begun > 0 and len(self._jobs) == begun
         for job_id, parcel in self._jobs:
             self._settle(parcel, "retry", f"job {job_id} was not finished after {times.patience:.0f} s")
 
