@@ -154,12 +154,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a destination holds for an address. `mailable` is False when unsubscribed, suppressed or bounced there."""
+    """What a destination holds for an address. `mailable` is False when unsubscribed, suppressed or bounced there.
+
+    `subscribed`: it holds consent of its own for the address.
+    """
 
     email: str
     remote_id: str
     mailable: bool
     reason: str | None = None
+    subscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

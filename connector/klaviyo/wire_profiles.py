@@ -31,6 +31,7 @@ class Row:
     email: str | None
     mailable: bool
     reason: str | None
+    subscribed: bool = False
 
 
 def key(address: str) -> str:
@@ -87,7 +88,7 @@ def rows(body: Mapping[str, Any]) -> list[Row]:
 
 def profile_of(email: str, row: Row) -> Profile:
     """The profile under the address asked for, as it was written."""
-    return Profile(email, row.id, row.mailable, row.reason)
+    return Profile(email, row.id, row.mailable, row.reason, row.subscribed)
 
 
 def first_of(found: Sequence[Row]) -> Row:
@@ -108,7 +109,8 @@ def _row(item: Mapping[str, Any]) -> Row:
     attributes = item["attributes"]
     marketing = ((attributes.get("subscriptions") or {}).get("email") or {}).get("marketing") or {}
     reason = _unmailable(marketing) if marketing else None
-    return Row(item["id"], attributes.get("email"), reason is None, reason)
+    subscribed = marketing.get("consent") == "SUBSCRIBED"
+    return Row(item["id"], attributes.get("email"), reason is None, reason, subscribed)
 
 
 def _unmailable(marketing: Mapping[str, Any]) -> str | None:

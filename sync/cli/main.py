@@ -283,6 +283,19 @@ def why(
 
 
 @app.command()
+def reach(
+    key: Key,
+    config: Config = None,
+    who: Annotated[bool, typer.Option("--who", help="Name everybody who is left out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How many of a segment each destination gets, step by step."""
+    from sync.cli.reach import run
+
+    run(key=key, config=config, who=who, as_json=as_json)
+
+
+@app.command()
 def status(config: Config = None, as_json: Json = False) -> None:
     """Last runs, what is held, freshness, what waits."""
     from sync.cli.status import run

@@ -16,7 +16,7 @@ from connector.retry import Policy
 from sync import log
 from sync.cli.output import note, progress
 from sync.clock import SystemClock, local
-from sync.config import Project, load_project, require_secrets
+from sync.config import Project, find_config, load_project, require_secrets
 from sync.errors import ConfigError, UsageError
 from sync.metrics import MetricSettings, as_of
 from sync.runs import Workspace, metric_settings, sources_read
@@ -65,11 +65,20 @@ def workspace(
 
 def refuse_demo(project: Project) -> None:
     """Raises ConfigError in the demo's folder: nothing outside the process that made it answers to its keys."""
-    if (project.folder / DEMO_MARKER).is_file():
+    if _marked(project.folder):
         raise ConfigError(
             "this is the demo's folder: its shop lived inside the demo; "
             "run `regulars sandbox`, or `regulars init my-shop` for your own"
         )
+
+
+def is_demo(config: Path | None) -> bool:
+    """True of the demo's folder."""
+    return _marked(find_config(config).parent)
+
+
+def _marked(folder: Path) -> bool:
+    return (folder / DEMO_MARKER).is_file()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ every audience matched = size + Σ skipped. A refusal keeps out only people whom
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,14 +55,6 @@ def record_sql(limits: Limits) -> str:
     if not limits.by_email:
         parts.append("(SELECT count(*) FROM customer_tags t WHERE t.customer_id = c.id AND NOT t.ours)")
     return " || '|' || ".join(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one member of a segment stands at a destination: `reason` None = gets it."""
-
-    customer_id: int
-    reason: str | None
 
 
 def prepare(conn: Connection, destination: Destination) -> None:
@@ -160,19 +151,6 @@ def waterfall(conn: Connection, destination: str, segment: str, owned: str = "le
         skipped={reason: counts[reason] for reason in REASONS if reason in counts},
         doubled=sum(int(row[2]) for row in rows),
     )
-
-
-def who(conn: Connection, destination: Destination, segment: str) -> Iterator[Standing]:
-    """Every member of a segment by name, with what becomes of them at the destination."""
-    prepare(conn, destination)
-    double(conn, segment)
-    rows = conn.exec_driver_sql(
-        f"SELECT customer_id, reason FROM ({STANDING.format(owned='ledger')}) ORDER BY customer_id",
-        _key(destination.name, segment),
-    )
-    for row in rows:
-        yield Standing(int(row[0]), row[1])
-    drop(conn)
 
 
 def _key(destination: str, segment: str) -> dict[str, Any]:

@@ -55,14 +55,23 @@ def _scan(store: Store, destination: Destination, now: int, progress: Progress) 
         progress.update(f"{destination.name}: reading who is there", read)
 
 
-def look_up(store: Store, destination: Destination, segments: Sequence[str], now: int, progress: Progress) -> None:
-    """Ask for the members of these segments who may be written to and were never asked for.
+def look_up(
+    store: Store,
+    destination: Destination,
+    segments: Sequence[str],
+    now: int,
+    progress: Progress,
+    *,
+    everybody: bool = False,
+) -> None:
+    """Ask for the members of these segments who may be written to and were never asked for; `everybody` with an
+    address, whether or not they may.
 
     Where everybody was read once, these are people who have come to the shop since, or have a new address.
     """
     if not destination.limits.by_email:
         return
-    unasked = replace(destination.limits, existing_only=False)
+    unasked = replace(destination.limits, existing_only=False, consent=destination.limits.consent and not everybody)
     with store.read() as conn:
         rows = conn.exec_driver_sql(
             "SELECT DISTINCT c.email_key FROM membership m JOIN customers c ON c.id = m.customer_id "

@@ -173,14 +173,7 @@ def sizes(conn: Connection, destination: str) -> dict[str, int]:
 def learn(conn: Connection, destination: str, asked: Sequence[str], profiles: Iterable[Profile], now: int) -> None:
     """Keep what a lookup of `asked` (address keys) said, also that somebody is not known."""
     found = _by_address(profiles)
-    rows: list[tuple[Any, ...]] = []
-    for email in asked:
-        profile = found.get(email)
-        if profile is None:
-            rows.append((destination, email, None, True, None, now))
-        else:
-            rows.append((destination, email, profile.remote_id, profile.mailable, profile.reason, now))
-    conn.exec_driver_sql(_LEARN, rows)
+    conn.exec_driver_sql(_LEARN, [_identity(destination, email, found.get(email), now) for email in asked])
 
 
 def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now: int) -> None:
@@ -204,9 +197,15 @@ def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now
         if remote_id in by_id:
             candidates[email].append(by_id[remote_id])
     learned = {email: _strictest(found) for email, found in candidates.items()}
-    rows = [(destination, email, its.remote_id, its.mailable, its.reason, now) for email, its in learned.items()]
+    rows = [_identity(destination, email, its, now) for email, its in learned.items()]
     if rows:
         conn.exec_driver_sql(_LEARN, rows)
+
+
+def _identity(destination: str, email: str, its: Profile | None, now: int) -> tuple[Any, ...]:
+    if its is None:
+        return (destination, email, None, True, None, False, now)
+    return (destination, email, its.remote_id, its.mailable, its.reason, its.subscribed, now)
 
 
 def learn_strangers(conn: Connection, destination: str, now: int) -> None:
@@ -232,10 +231,12 @@ def _strictest(profiles: Sequence[Profile]) -> Profile:
 
 
 _LEARN = (
-    "INSERT INTO identity (destination, email_key, remote_id, mailable, reason, checked_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "INSERT INTO identity (destination, email_key, remote_id, mailable, reason, subscribed, checked_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (destination, email_key) DO UPDATE SET remote_id = excluded.remote_id, mailable = excluded.mailable, "
-    "reason = excluded.reason, checked_at = excluded.checked_at WHERE remote_id IS NOT excluded.remote_id "
-    "OR mailable IS NOT excluded.mailable OR reason IS NOT excluded.reason"
+    "reason = excluded.reason, subscribed = excluded.subscribed, checked_at = excluded.checked_at "
+    "WHERE remote_id IS NOT excluded.remote_id OR mailable IS NOT excluded.mailable OR reason IS NOT excluded.reason "
+    "OR subscribed IS NOT excluded.subscribed"
 )
 
 

@@ -98,6 +98,7 @@ class Identity(SQLModel, table=True):
     remote_id: str | None = None
     mailable: bool = True
     reason: str | None = None
+    subscribed: bool = Field(default=False, sa_column_kwargs=FALSE)
     checked_at: int
 
 

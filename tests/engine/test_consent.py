@@ -10,7 +10,6 @@ from fake_destination import FakeLists, FakeTags
 from plan_rig import NOW, PlanRig, Wish
 
 from connector.base import Op, Profile, Receipt
-from sync.push import consent
 from sync.push.plan_value import AudiencePlan
 
 VIP = Wish("vip", "VIPs")
@@ -286,15 +285,3 @@ def test_a_refusal_takes_nobody_out(rig: PlanRig) -> None:
     assert not rig.plan().pending
     rig.sql("INSERT INTO customer_tags VALUES (1, 'blue', 0)")
     assert rig.plan().pending
-
-
-def test_people_are_told_by_name(rig: PlanRig) -> None:
-    """`who` gives each member with their reason."""
-    lists = FakeLists()
-    rig.destinations = [lists]
-    rig.people([1, 2])
-    rig.change(2, email_status="PENDING")
-    rig.segment(VIP, [1, 2])
-    with rig.store.read() as conn:
-        told = list(consent.who(conn, lists, "vip"))
-    assert told == [consent.Standing(1, None), consent.Standing(2, "not_subscribed")]

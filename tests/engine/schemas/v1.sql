@@ -217,7 +217,6 @@ CREATE TABLE field_ledger (
 	refused VARCHAR, 
 	PRIMARY KEY (destination, customer_id)
 )
-
  WITHOUT ROWID;
 CREATE TABLE identity (
 	destination VARCHAR NOT NULL, 
@@ -225,6 +224,7 @@ CREATE TABLE identity (
 	remote_id VARCHAR, 
 	mailable BOOLEAN NOT NULL, 
 	reason VARCHAR, 
+	subscribed BOOLEAN DEFAULT 0 NOT NULL, 
 	checked_at INTEGER NOT NULL, 
 	PRIMARY KEY (destination, email_key)
 );
