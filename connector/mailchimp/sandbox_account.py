@@ -116,11 +116,16 @@ class Journal:
 
 
 class Audience:
-    """One audience. Everything here may be called by a test as a hand in Mailchimp's screens would."""
+    """One audience. Everything here may be called by a test as a hand in Mailchimp's screens would.
+
+    `tells_refused`: a change of a tag by the five hundred names whom it did not take; else it leaves them out. Both are
+    documented.
+    """
 
     def __init__(self, clock: Clock, ident: str, name: str, numbers: count[int], journal: Journal) -> None:
         self.id = ident
         self.name = name
+        self.tells_refused = True
         self.created = int(clock.now())
         self.double_optin = False
         self.members: dict[str, Member] = {}
@@ -200,6 +205,7 @@ class Audience:
 
     def subscribe(self, address: str) -> Member:
         """The person (again) wants mail."""
+        self.forgotten.discard(address_hash(address))
         member = self.find(address) or self.add(address)
         member.compliance = False
         self.set_status(member, "subscribed")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from random import Random
 
 from connector.base import Clock
+from connector.mailchimp import API_KEY
 from connector.mailchimp.sandbox import MailchimpSandbox
 from connector.sandbox.faults import Faults
 from connector.sandbox.records import email_key
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
-API_KEY = "REGULARS_MAILCHIMP_API_KEY"
 KEY = "5a4db0x5a4db0x5a4db0x5a4db0x0000-us19"
 
 

@@ -1,9 +1,9 @@
 """The endpoints of tags, which Mailchimp keeps as static segments.
 
 Not established for the real API, and so choices here: names of tags differ by more than case, and a name that exists
-is refused with 400; a change by the five hundred takes nobody who is unknown, archived, unsubscribed or cleaned, and
-removes from everybody but unknown and archived people; who has the tag already, or has it no more, is skipped; people
-who are pending carry tags, and no view of a tag's members shows them; such a change starts automations at once.
+is refused with 400; a change by the five hundred neither takes nor drops people who are unknown, archived, unsubscribed
+or cleaned; who has the tag already, or has it no more, is skipped; people who are pending carry tags, and no view of a
+tag's members shows them; such a change starts automations at once.
 """
 
 from __future__ import annotations
@@ -78,19 +78,11 @@ def change_members(seen: Seen) -> Answer:
     adds = texts(document, "members_to_add", CHANGE) or []
     removes = texts(document, "members_to_remove", CHANGE) or []
     seen.account.journal.writes["tag_changes"] += 1
-    added, removed, refused = [], [], []
-    for address in adds:
-        member = _taggable(audience, address)
-        if member is None or member.status in ("unsubscribed", "cleaned"):
-            refused.append(address)
-        elif audience.tag(segment, member):
-            added.append(member)
-    for address in removes:
-        member = _taggable(audience, address)
-        if member is None:
-            refused.append(address)
-        elif audience.untag(segment, member):
-            removed.append(member)
+    refused: list[str] = []
+    added = [each for each in _willing(audience, adds, refused) if audience.tag(segment, each)]
+    removed = [each for each in _willing(audience, removes, refused) if audience.untag(segment, each)]
+    if not audience.tells_refused:
+        refused = []
     text = "Email addresses are not subscribed to this list"
     errors = [{"email_addresses": refused, "error": text}] if refused else []
     return 200, {
@@ -167,6 +159,18 @@ def _name(audience: Audience, name: str) -> str:
     if audience.tag_named(name) is not None:
         raise Problem(400, "Bad Request", "Sorry, that tag already exists.")
     return name
+
+
+def _willing(audience: Audience, addresses: list[str], refused: list[str]) -> list[Member]:
+    """Those whose tags such a change may touch; the others are put on `refused`."""
+    found = []
+    for address in addresses:
+        member = _taggable(audience, address)
+        if member is None or member.status in ("unsubscribed", "cleaned"):
+            refused.append(address)
+        else:
+            found.append(member)
+    return found
 
 
 def _present(audience: Audience, addresses: list[str]) -> list[Member]:

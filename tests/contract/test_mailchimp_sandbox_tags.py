@@ -80,16 +80,29 @@ def test_members_come_and_go_by_address(rig: Rig) -> None:
 
 
 def test_strangers_and_opted_out_people_are_errors_inside_the_200(rig: Rig) -> None:
-    """The others go through; who opted out later can still be taken out."""
+    """The others go through; nor can who opted out later be taken out by this way."""
     tag = create(rig, name="VIP", static_segment=[B])["id"]
     rig.audience.unsubscribe(B)
     rig.audience.unsubscribe(C)
     answer = change(rig, tag, members_to_add=[A, C, "nobody@example.org"], members_to_remove=[B])
 
     assert emails(answer["members_added"]) == {A}
-    assert emails(answer["members_removed"]) == {B}
-    assert answer["errors"][0]["email_addresses"] == [C, "nobody@example.org"]
-    assert answer["error_count"] == 2
+    assert answer["members_removed"] == []
+    assert answer["errors"][0]["email_addresses"] == [C, "nobody@example.org", B]
+    assert answer["error_count"] == 3
+    assert (
+        rig.send("POST", rig.member(B) + "/tags", body={"tags": [{"name": "VIP", "status": "inactive"}]}).status == 204
+    )
+    assert rig.audience.tagged("VIP") == {A}
+
+
+def test_whom_a_change_does_not_take_may_go_unmentioned(rig: Rig) -> None:
+    """As if they had the tag already."""
+    rig.audience.tells_refused = False
+    tag = create(rig, name="VIP", static_segment=[])["id"]
+    answer = change(rig, tag, members_to_add=[A, "nobody@example.org"])
+
+    assert (answer["total_added"], answer["errors"], answer["error_count"]) == (1, [], 0)
 
 
 def test_five_hundred_each_and_no_more(rig: Rig) -> None:
