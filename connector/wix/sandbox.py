@@ -17,7 +17,15 @@ from connector.base import Clock, Reply
 from connector.sandbox.faults import Answer, Fault, Faults
 from connector.sandbox.wire import Request
 from connector.sandbox.world import World
-from connector.wix import sandbox_contacts_api, sandbox_labels, sandbox_sales_api
+from connector.wix import (
+    sandbox_catalogue,
+    sandbox_contacts_api,
+    sandbox_contacts_v5,
+    sandbox_labels,
+    sandbox_marketing,
+    sandbox_properties,
+    sandbox_sales_api,
+)
 from connector.wix.sandbox_access import PER_MINUTE, Door, Minute, too_many
 from connector.wix.sandbox_route import Problem, Route, Seen, refused
 from connector.wix.sandbox_site import Site
@@ -31,7 +39,11 @@ _TOO_OLD = {"message": "Expected revision does not match the entity's", "details
 ROUTES: tuple[Route, ...] = (
     *sandbox_sales_api.ROUTES,
     *sandbox_contacts_api.ROUTES,
+    *sandbox_contacts_v5.ROUTES,
     *sandbox_labels.ROUTES,
+    *sandbox_marketing.ROUTES,
+    *sandbox_catalogue.ROUTES,
+    *sandbox_properties.ROUTES,
 )
 
 
@@ -72,9 +84,8 @@ class WixSandbox:
         )
         self.door = Door(self.clock, keys=api_keys, app=app, site_id=site_id)
         self.minute = Minute(self.clock, per_minute, scale)
-        self.v5 = v5
-        self.catalogue = catalogue
-        self.activity_log = activity_log
+        self.site.catalogue_version = catalogue
+        self.features = {catalogue, *(["v5"] if v5 else []), *(["activity_log"] if activity_log else [])}
         self.operations: Counter[str] = Counter()
         self._requests = 0
         self._special: Mapping[str, Callable[[Fault, Answer], Reply]] = {
@@ -100,20 +111,24 @@ class WixSandbox:
         if request.path == "/oauth2/token" and request.method == "POST":
             return self.door.issue(request)
         try:
-            self.door.enter(request.headers)
+            caller = self.door.enter(request.headers)
             if not self.minute.take():
                 return too_many()
             if route is None:
                 raise Problem(404, "Not Found", {})
             self._permit(route)
-            seen = Seen(self.site, path, request.query, _body(request), self.clock.now())
+            seen = Seen(self.site, path, request.query, _body(request), self.clock.now(), caller)
             answer = route.act(seen)
         except Problem as problem:
             return _json(problem.status, orjson.dumps(problem.body()))
         return _json(200, answer if isinstance(answer, bytes) else orjson.dumps(answer))
 
     def _permit(self, route: Route) -> None:
-        """Any one of the route's scopes is enough."""
+        """Any one of the route's scopes is enough. A catalogue of the other version is a failed precondition."""
+        if route.feature is not None and route.feature not in self.features:
+            if route.feature in ("v1", "v3"):
+                raise Problem(428, f"The site's catalogue is not of version {route.feature}", {})
+            raise Problem(404, "Not Found", {})
         if route.scopes and all(scope in self.world.denied for scope in route.scopes):
             raise refused(403, "PERMISSION_DENIED", "Permission denied")
 

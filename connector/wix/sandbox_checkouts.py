@@ -8,7 +8,7 @@ from connector.sandbox.records import Cart, Line, guid
 from connector.sandbox.world import World
 from connector.wix.sandbox_contact import STORES_APP, stamp
 from connector.wix.sandbox_index import Entry
-from connector.wix.sandbox_orders import MAX_LINES, amount, coupon_id
+from connector.wix.sandbox_orders import MAX_LINES, amount, coupon_id, line_id
 
 
 def serves(cart: Cart) -> bool:
@@ -83,7 +83,7 @@ def show(world: World, cart: Cart) -> dict[str, Any]:
 
 def _line(line: Line, place: int, currency: str) -> dict[str, Any]:
     return {
-        "id": f"00000000-0000-0000-0000-{place:012d}",
+        "id": line_id(place),
         "quantity": line.quantity,
         "productName": {"original": line.product.title[:200] or "Item"},
         "catalogReference": {"catalogItemId": line.product.guid, "appId": STORES_APP},

@@ -89,17 +89,18 @@ def consent_of(customer: Customer) -> tuple[str, str]:
     return status, "BOUNCED" if customer.email_consent == "INVALID" else "VALID"
 
 
-def latest(customer: Customer, orders: Iterable[Order], carts: Iterable[Cart], visited: int | None) -> Activity:
-    """The contact's last activity: Wix shows this one only."""
+def activities(
+    customer: Customer, orders: Iterable[Order], carts: Iterable[Cart], visits: Iterable[int]
+) -> list[Activity]:
+    """What Wix would have noted of somebody."""
     found = [Activity(customer.created_at, "CONTACT_CREATED")]
     found += [Activity(order.created_at, "ECOM_PURCHASE") for order in orders if not order.test]
     found += [Activity(cart.created_at, "ECOM_CART_ABANDON") for cart in carts]
-    if visited is not None:
-        found.append(Activity(visited, "GENERAL"))
+    found += [Activity(at, "GENERAL") for at in visits]
     if customer.email_consent_at is not None and customer.email_consent in ("SUBSCRIBED", "UNSUBSCRIBED"):
         ending = "SUBSCRIBE" if customer.email_consent == "SUBSCRIBED" else "UNSUBSCRIBE"
         found.append(Activity(customer.email_consent_at, f"NEWSLETTER_SUBSCRIPTION_{ending}"))
-    return max(found)
+    return found
 
 
 def snapshot(customer: Customer, state: State, activity: Activity) -> Contact:

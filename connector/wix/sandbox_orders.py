@@ -14,7 +14,7 @@ from zlib import crc32
 import orjson
 
 from connector.sandbox.money import exponent
-from connector.sandbox.records import Line, Order, Product, guid
+from connector.sandbox.records import Line, Order, Product, Refund, guid
 from connector.sandbox.world import World
 from connector.wix.sandbox_contact import STORES_APP, stamp
 from connector.wix.sandbox_filter import Values
@@ -150,6 +150,42 @@ class Orders:
             shown["recipientInfo"] = {"address": _address(order)}
         return orjson.dumps(shown)[:-1] + b',"lineItems":[' + self._lines(order) + b"]}"
 
+    def transactions(self, order: Order) -> dict[str, Any]:
+        """The money that went both ways, a refund as a record of its own with its date."""
+        money = _money(order.currency)
+        payment = guid("payment", order.number)
+        paid = {
+            "id": payment,
+            "createdDate": stamp(order.created_at),
+            "updatedDate": stamp(order.created_at),
+            "amount": money(order.total),
+            "refundDisabled": False,
+            "regularPaymentDetails": {"offlinePayment": False, "status": "APPROVED"},
+            "status": "APPROVED",
+        }
+        return {
+            "orderId": order.guid,
+            "payments": [paid] if order.paid else [],
+            "refunds": [self._refund(order, refund, payment) for refund in order.refunds],
+        }
+
+    def _refund(self, order: Order, refund: Refund, payment: str) -> dict[str, Any]:
+        """Goods that came back are named by the order's line ids."""
+        first = self._first_lines.get(order.number, order.lines[0].number)
+        items = [{"lineItemId": line_id(part.line - first + 1), "quantity": part.quantity} for part in refund.lines]
+        part = {
+            "paymentId": payment,
+            "amount": {"amount": amount(refund.amount, order.currency)},
+            "refundStatus": "SUCCEEDED",
+            "externalRefund": False,
+        }
+        return {
+            "id": refund.guid,
+            "createdDate": stamp(refund.created_at),
+            "transactions": [part],
+            "details": {"items": items, "lineItems": items, "shippingIncluded": False},
+        }
+
     def _lines(self, order: Order) -> bytes:
         first = self._first_lines.get(order.number, order.lines[0].number)
         back = order.returned() if order.refunds else {}
@@ -189,6 +225,10 @@ class Orders:
 
 def _money(currency: str) -> Callable[[int], dict[str, str]]:
     return lambda minor: {"amount": amount(minor, currency)}
+
+
+def line_id(place: int) -> str:
+    return f"00000000-0000-0000-0000-{place:012d}"
 
 
 def payment_status(order: Order) -> str:

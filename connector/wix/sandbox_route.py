@@ -39,13 +39,17 @@ def invalid(field_name: str, description: str, rule: str = "OTHER") -> Problem:
 
 @dataclass(slots=True)
 class Seen:
-    """One request, let in and read. `body` is the parsed JSON, None where the method has none."""
+    """One request, let in and read. `body` is the parsed JSON, None where the method has none.
+
+    `caller` is `key` or `app`.
+    """
 
     site: Site
     path: Mapping[str, str]
     query: Sequence[tuple[str, str]]
     body: Any
     now: float
+    caller: str = "key"
 
     def param(self, name: str) -> str | None:
         """The first query parameter of this name."""
@@ -61,13 +65,17 @@ Body = bytes | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An operation. `path` has {names}; any one of `scopes` is needed. `act` answers 200, or raises `Problem`."""
+    """An operation. `path` has {names}; any one of `scopes` is needed. `act` answers 200, or raises `Problem`.
+
+    `feature` names what a site must have: v5, activity_log, or the version of the catalogue.
+    """
 
     operation: str
     method: str
     path: str
     scopes: tuple[str, ...]
     act: Callable[[Seen], Body]
+    feature: str | None = None
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from connector.base import Clock
 from connector.sandbox.records import Cart, Customer, Order
 from connector.sandbox.world import World
 from connector.wix import sandbox_checkouts as checkouts
 from connector.wix import sandbox_contact as contacts
-from connector.wix.sandbox_contact import BUYER_LABEL, Contact, State
-from connector.wix.sandbox_index import Entry, Lagging
+from connector.wix.sandbox_contact import BUYER_LABEL, Activity, Contact, State
+from connector.wix.sandbox_index import Entry, Lagging, Listing
 from connector.wix.sandbox_orders import Orders
 from connector.wix.sandbox_pages import Cursors
 from connector.wix.sandbox_route import refused
@@ -39,10 +40,23 @@ class Label:
     kind: str = "USER_DEFINED"
 
 
+@dataclass(slots=True)
+class Campaign:
+    """An e-mail campaign that was sent, and when which contact (by number) opened it or clicked in it."""
+
+    id: str
+    title: str
+    sent_at: int
+    sent_to: list[int] = field(default_factory=list)
+    opened: dict[int, int] = field(default_factory=dict)
+    clicked: dict[int, int] = field(default_factory=dict)
+
+
 class Site:
     """One site. `label_writes` counts changed contacts by action, `trash` holds deleted ones with when they went.
 
-    `visits` are the times somebody was last seen on the site, by contact number.
+    `visits` are the times somebody was seen on the site, by contact number; `consent_writes` what anybody asked to be
+    written about consent, which should stay empty.
     """
 
     def __init__(
@@ -59,7 +73,11 @@ class Site:
         self.label_writes: Counter[str] = Counter()
         self.states: dict[int, State] = {}
         self.trash: dict[str, tuple[float, Contact]] = {}
-        self.visits: dict[int, int] = {}
+        self.visits: dict[int, list[int]] = {}
+        self.catalogue_version = "v1"
+        self.products: tuple[tuple[int, int], Listing] | None = None
+        self.campaigns: list[Campaign] = []
+        self.consent_writes: list[dict[str, Any]] = []
         self._numbers: dict[str, int] = {}
         self._label_numbers = count(1)
         self._tag_keys: dict[str, str] = {}
@@ -117,6 +135,15 @@ class Site:
         self.label_writes["contact"] += 1
         self._bump(number)
         return True
+
+    def visit(self, customer: Customer, at: int) -> None:
+        """Somebody known looked at the site. It shows as last activity and does not change the contact's date."""
+        self.visits.setdefault(customer.number, []).append(at)
+        self._reindex(customer.number)
+
+    def numbered(self, contact_id: str) -> int | None:
+        """The number behind an id, also of a contact that is gone."""
+        return self._numbers.get(contact_id)
 
     # labels
 
@@ -215,11 +242,14 @@ class Site:
         return contacts.entry(self._snapshot(customer))
 
     def _snapshot(self, customer: Customer) -> Contact:
+        return contacts.snapshot(customer, self.states[customer.number], max(self.activities(customer)))
+
+    def activities(self, customer: Customer) -> list[Activity]:
+        """All that was noted of somebody; a contact shows the latest only."""
         world = self.world
-        activity = contacts.latest(
-            customer, world.orders_of(customer), world.carts_of(customer), self.visits.get(customer.number)
+        return contacts.activities(
+            customer, world.orders_of(customer), world.carts_of(customer), self.visits.get(customer.number, ())
         )
-        return contacts.snapshot(customer, self.states[customer.number], activity)
 
     def _system_label(self, key: str, display_name: str) -> None:
         number = next(self._label_numbers)
