@@ -23,6 +23,7 @@ OPERATIONS = {
     "/ping": ("get",),
     "/": ("get",),
     "/lists": ("get",),
+    "/automations": ("get",),
     _LIST: ("get", "post"),
     _LIST + "/members": ("get", "post"),
     _MEMBER: ("get", "put", "patch", "delete"),

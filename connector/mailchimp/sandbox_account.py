@@ -85,6 +85,17 @@ class MergeField:
 
 
 @dataclass(frozen=True, slots=True)
+class Automation:
+    """A classic automation: the only kind that the API shows. Flows of the present kind stay unseen."""
+
+    id: str
+    title: str
+    list_id: str
+    status: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """An automation began for someone because of a new tag: in a real account, a mail goes out."""
 
@@ -245,21 +256,19 @@ class Audience:
         self.touch(member)
         return member
 
-    def add_tag(self, name: str) -> Segment:
-        segment = self._add_segment(name, "static")
-        self._named[name.casefold()] = segment
+    def add_tag(self, name: str, *, kind: str = "static") -> Segment:
+        """A new tag, or with `kind` "saved" a segment by conditions. Names are taken as they come."""
+        segment = Segment(next(self._numbers), name, kind, self.now(), self.now())
+        self.segments[segment.id] = segment
+        if kind == "static":
+            self._named[name.casefold()] = segment
+        self._cache.clear()
         return segment
 
     def add_saved(self, name: str, addresses: Iterable[str] = ()) -> Segment:
         """A segment by conditions, which hold for these addresses."""
-        segment = self._add_segment(name, "saved")
+        segment = self.add_tag(name, kind="saved")
         segment.members = {self.members[address_hash(address)]: self.now() for address in addresses}
-        return segment
-
-    def _add_segment(self, name: str, kind: str) -> Segment:
-        segment = Segment(next(self._numbers), name, kind, self.now(), self.now())
-        self.segments[segment.id] = segment
-        self._cache.clear()
         return segment
 
     def tag_named(self, name: str) -> Segment | None:
@@ -318,7 +327,7 @@ class Audience:
         return {member.address for member in segment.members} if segment else set()
 
     def automate(self, tag: str) -> None:
-        """From now on an automation begins for everybody who newly gets the tag."""
+        """From now on an automation (a flow, which the API does not show) begins for everybody who newly gets the tag."""
         self.automated.add(tag.casefold())
 
     def add_merge_field(self, name: str, kind: str = "text", tag: str = "", *, required: bool = False) -> MergeField:
@@ -349,6 +358,7 @@ class Account:
     def __init__(self, clock: Clock, *, refuse_example_com: bool = True) -> None:
         self.journal = Journal()
         self.audiences: dict[str, Audience] = {}
+        self.automations: list[Automation] = []
         self.fake: set[str] = set()
         self.busy: set[str] = set()
         self._refuse_example_com = refuse_example_com
@@ -360,6 +370,12 @@ class Account:
         ident = hashlib.md5(b"audience/%d" % number, usedforsecurity=False).hexdigest()[:10]
         self.audiences[ident] = Audience(self._clock, ident, name, self._numbers, self.journal)
         return self.audiences[ident]
+
+    def add_automation(self, audience: Audience, title: str, *, status: str = "sending") -> Automation:
+        """`status` is "save", "paused" or "sending"."""
+        made = Automation(f"{next(self._numbers):010x}", title, audience.id, status, int(self._clock.now()))
+        self.automations.append(made)
+        return made
 
     def is_fake(self, address: str) -> bool:
         address = address.strip().lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from connector.mailchimp.sandbox_account import Audience, Member, MergeField, Segment
+from connector.mailchimp.sandbox_account import Audience, Automation, Member, MergeField, Segment
 from connector.mailchimp.sandbox_query import Selection, iso
 
 Document = dict[str, Any]
@@ -95,6 +95,20 @@ def merge_field(audience: Audience, its: MergeField) -> Document:
         "help_text": "",
         "list_id": audience.id,
         "_links": [_link(f"/lists/{audience.id}/merge-fields/{its.id}")],
+    }
+
+
+def automation(its: Automation, of: Audience) -> Document:
+    return {
+        "id": its.id,
+        "create_time": iso(its.created),
+        "start_time": "" if its.status == "save" else iso(its.created),
+        "status": its.status,
+        "emails_sent": 0,
+        "recipients": {"list_id": of.id, "list_is_active": True, "list_name": of.name},
+        "settings": {"title": its.title, "from_name": of.name, "reply_to": "shop@shop.invalid"},
+        "trigger_settings": {"workflow_type": "emailSeries", "workflow_title": "Custom", "workflow_emails_count": 1},
+        "_links": [_link(f"/automations/{its.id}")],
     }
 
 

@@ -44,6 +44,15 @@ def _list(seen: Seen) -> Answer:
     return 200, documents.audience(seen.audience, total=flag(seen.query, "include_total_contacts"))
 
 
+def _automations(seen: Seen) -> Answer:
+    """Classic ones only."""
+    status = choice(seen.query, "status", ("save", "paused", "sending"))
+    found = [each for each in seen.account.automations if status in (None, each.status)]
+    audiences = seen.account.audiences
+    shown = [documents.automation(each, audiences[each.list_id]) for each in page(seen.query, found)]
+    return 200, {"automations": shown, "total_items": len(found), "_links": []}
+
+
 def _merge_fields(seen: Seen) -> Answer:
     audience, kind = seen.audience, seen.query.get("type")
     found = [each for each in audience.merge_fields.values() if kind in (None, each.kind)]
@@ -118,6 +127,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     _endpoint("getPing", "GET", "/ping", _ping),
     _endpoint("getRoot", "GET", "/?", _root),
     _endpoint("getLists", "GET", "/lists", _lists),
+    _endpoint("getAutomations", "GET", "/automations", _automations),
     _endpoint("getListsId", "GET", _L, _list),
     _endpoint("postListsId", "POST", _L, members.batch_members),
     _endpoint("getListsIdMembers", "GET", _L + "/members", members.list_members),

@@ -75,6 +75,17 @@ def test_account_and_audiences_show_sizes(rig: Rig) -> None:
     assert [each["name"] for each in rig.ask("GET", "/lists", ("email", "A@example.org"))["lists"]] == ["Shop"]
 
 
+def test_only_classic_automations_show(rig: Rig) -> None:
+    """By status; the flow that a tag starts does not show at all."""
+    rig.account.add_automation(rig.audience, "Welcome")
+    rig.account.add_automation(rig.audience, "Old", status="paused")
+    rig.audience.automate("VIP")
+
+    assert rig.ask("GET", "/automations")["total_items"] == 2
+    (running,) = rig.ask("GET", "/automations", ("status", "sending"))["automations"]
+    assert (running["settings"]["title"], running["recipients"]["list_id"]) == ("Welcome", rig.audience.id)
+
+
 @pytest.mark.parametrize("path", ["/lists/none", "/lists/none/members", "/lists/none/segments", "/batches/none"])
 def test_what_does_not_exist_is_a_404(rig: Rig, path: str) -> None:
     assert titled(rig.send("GET", path)) == (404, "Resource Not Found")
