@@ -327,7 +327,7 @@ class Audience:
         return {member.address for member in segment.members} if segment else set()
 
     def automate(self, tag: str) -> None:
-        """From now on an automation (a flow, which the API does not show) begins for everybody who newly gets the tag."""
+        """From now on a flow, which the API does not show, begins for everybody who newly gets the tag."""
         self.automated.add(tag.casefold())
 
     def add_merge_field(self, name: str, kind: str = "text", tag: str = "", *, required: bool = False) -> MergeField:
