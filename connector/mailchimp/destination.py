@@ -35,7 +35,7 @@ from connector.mailchimp.fields import Fields
 from connector.mailchimp.limits import limits
 from connector.mailchimp.paging import pages
 from connector.mailchimp.push import Push
-from connector.mailchimp.wire import PLATFORM, MailchimpWire, NotFound, document
+from connector.mailchimp.wire import PLATFORM, VERSION, MailchimpWire, NotFound, document
 from connector.mailchimp.wire_members import ARCHIVED, Row, key
 from connector.mailchimp.wire_tags import Tag
 from connector.retry import Policy
@@ -86,7 +86,7 @@ class Mailchimp:
         self._client.send(wire_account.ping())
 
     def doctor(self) -> list[Finding]:
-        """Four cheap reads: a key has no scopes, it may do what its user may."""
+        """Three cheap reads: a key has no scopes, it may do what its user may."""
         return list(examine(self._client.send, self._audience, self.fields, self._prefix, adding=self._adding))
 
     def audience_name(self, key: str, name: str) -> str:
@@ -224,6 +224,7 @@ def open_destination(access: Access) -> Mailchimp:
     settings: MailchimpSettings = access.settings
     api_key = access.secrets[API_KEY]
     base_url = settings.api_url or limits().api.url.format(_data_centre(api_key))
+    base_url = base_url.rstrip("/").removesuffix(VERSION)
     budgets = access.budgets.setdefault(PLATFORM, Budgets(Concurrency(limits().api.connections)))
 
     def client(policy: Policy) -> Client:

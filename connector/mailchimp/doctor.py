@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Call, Finding, Reply
-from connector.errors import BadRequest, ScopeError
 from connector.mailchimp import wire_account
 from connector.mailchimp.limits import limits
 from connector.mailchimp.paging import page_of
@@ -16,7 +15,7 @@ from connector.mailchimp.wire import PLATFORM, document
 def examine(
     send: Callable[[Call], Reply], audience: str, fields: Sequence[str], prefix: str, *, adding: bool
 ) -> Iterator[Finding]:
-    """Key, account, audience, room for merge fields, automations: four calls."""
+    """Key, account, audience, room for merge fields: three calls."""
     send(wire_account.ping())
     request = wire_account.get_account()
     account = document(request.operation, send(request), "account_name")
@@ -31,7 +30,7 @@ def examine(
         yield _no_such_audience(audience, body["lists"])
         return
     yield from _audience(chosen, fields, adding=adding)
-    yield _automations(send, audience, prefix)
+    yield _automations(prefix)
 
 
 def _audience(chosen: Mapping[str, Any], fields: Sequence[str], *, adding: bool) -> Iterator[Finding]:
@@ -41,7 +40,10 @@ def _audience(chosen: Mapping[str, Any], fields: Sequence[str], *, adding: bool)
         f"{_count(stats, 'unsubscribe_count')} unsubscribed, {_count(stats, 'cleaned_count')} cleaned"
     )
     if adding:
-        text = "add_consented is on: people with the store's consent who are not in the audience are added, and billed"
+        text = (
+            "add_consented is on: people with the store's consent who are not in the audience are added; each is "
+            "billed, and starts what the account does for new subscribers"
+        )
         yield Finding("warning", PLATFORM, text, "set add_consented = false to tag only people who are there")
     used, most = int(stats.get("merge_field_count") or 0), limits().merge.most
     if fields and used + len(fields) > most:
@@ -49,19 +51,13 @@ def _audience(chosen: Mapping[str, Any], fields: Sequence[str], *, adding: bool)
         yield Finding("warning", PLATFORM, text, "if they are not there yet, delete merge fields that nobody uses")
 
 
-def _automations(send: Callable[[Call], Reply], audience: str, prefix: str) -> Finding:
-    """First fills are silent; everybody who joins later starts what hangs on the tag."""
-    silent = (
-        f"Mailchimp shows no flows to programs: look under Automations what starts on tags that begin with {prefix!r}"
-    )
-    request = wire_account.get_automations()
-    try:
-        body = document(request.operation, send(page_of(request)), "automations")
-    except (ScopeError, BadRequest) as error:
-        return Finding("ok", PLATFORM, f"automations cannot be read ({error.text}); {silent}")
-    classic = wire_account.running(body, audience)
-    told = f"; classic automations that run: {', '.join(classic)}" if classic else ""
-    return Finding("ok", PLATFORM, silent + told)
+def _automations(prefix: str) -> Finding:
+    """The API lists only automations of the classic kind, which no tag starts.
+
+    First fills are silent; everybody who joins later starts what hangs on the tag.
+    """
+    text = f"flows are not shown to programs: see under Automations what starts on tags that begin with {prefix!r}"
+    return Finding("ok", PLATFORM, text)
 
 
 def _no_such_audience(audience: str, there: Sequence[Mapping[str, Any]]) -> Finding:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,8 +62,8 @@ class Operation:
 
 
 def key(address: str) -> str:
-    """Addresses are equal when their trimmed lower-case forms are; plus parts count."""
-    return address.strip().lower()
+    """Addresses are equal when their trimmed, composed (NFC), lower-case forms are; plus parts count."""
+    return unicodedata.normalize("NFC", address.strip()).lower()
 
 
 def subscriber_hash(address: str) -> str:
