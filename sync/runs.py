@@ -16,11 +16,12 @@ from sync.log import bind_run
 from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.progress import Progress
 from sync.pull.pull import PullReport, pull
-from sync.push.apply import ApplyReport, apply, check_keys
+from sync.push.apply import apply, check_keys
 from sync.push.guards import TRUNCATED_HISTORY
 from sync.push.plan import config_digest, make_plan
 from sync.push.plan_value import Plan
 from sync.push.recheck import recheck
+from sync.push.report import ApplyReport
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
 from sync.segments.yardsticks import note_yardsticks

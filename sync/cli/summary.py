@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from sync.cli.output import counted, table
-from sync.push.apply import DestinationReport
-from sync.push.guards import TRUNCATED_HISTORY
+from sync.push.guards import TRUNCATED_HISTORY, people
 from sync.push.plan_value import BEHIND
+from sync.push.report import DestinationReport
 from sync.runs import RunReport
 
 
@@ -54,13 +54,15 @@ def _written(report: RunReport) -> Iterator[str]:
     if report.applied is None:
         return
     made = report.applied.destinations
-    if not any(its.added or its.removed or its.refused or its.unfinished for its in made):
+    if not any(its.added or its.removed or its.refused or its.fields or its.unfinished for its in made):
         yield "nothing to write"
         return
     head = ("written to", "added", "removed", "refused", "unfinished", "API calls")
     rows = [(d.destination, d.added, d.removed, d.refused, d.unfinished, d.calls) for d in made]
     yield table(head, rows, frozenset(range(1, 6)))
     for its in made:
+        if its.fields:
+            yield f"{its.destination}: profile fields of {people(its.fields)}"
         for reason, number in its.reasons.items():
             yield f"{its.destination}: {number:,} {reason}"
 

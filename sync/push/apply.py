@@ -5,20 +5,20 @@ A run may die anywhere. What was sent and not heard of is sent again: every push
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from connector.base import Audience, Batch, Clock, Destination, Op, Receipt
 from connector.errors import AuthError, PlatformError, ScopeError, Unavailable
 from sync.errors import Held
 from sync.progress import Progress, Silent
 from sync.push import outbox
+from sync.push.fields import Writer
 from sync.push.guards import UNKNOWN_LEDGER
 from sync.push.opening import Opening
 from sync.push.plan_value import AudiencePlan, Plan, digest
+from sync.push.report import ApplyReport, DestinationReport
 from sync.store import audience as audience_rows
 from sync.store import ledger, plans, queue
 from sync.store.engine import Connection, Store
@@ -26,66 +26,6 @@ from sync.store.engine import Connection, Store
 CHUNK = 25_000
 """Ops held in memory at a time: people new to a destination go out together with all the lists they join, so that a
 larger chunk makes fewer imports and fuller calls. An op takes about a kilobyte."""
-
-
-@dataclass(slots=True)
-class DestinationReport:
-    """What became of one destination's ops. `dropped`: additions that the person's record forbids by now."""
-
-    destination: str
-    added: int = 0
-    removed: int = 0
-    refused: int = 0
-    unfinished: int = 0
-    dropped: int = 0
-    calls: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    error: PlatformError | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The stable machine form; the first five keys are the contract."""
-        return {
-            "destination": self.destination,
-            "added": self.added,
-            "removed": self.removed,
-            "refused": self.refused,
-            "calls": self.calls,
-            "unfinished": self.unfinished,
-            "dropped": self.dropped,
-            "reasons": dict(self.reasons),
-            "error": str(self.error) if self.error else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyReport:
-    """What applying a plan did."""
-
-    plan: str
-    destinations: tuple[DestinationReport, ...]
-
-    @property
-    def refused(self) -> int:
-        """People refused for the first time, or again after their record changed; removals, for a new reason."""
-        return sum(its.refused for its in self.destinations)
-
-    @property
-    def unfinished(self) -> int:
-        """Ops that wait for the next run."""
-        return sum(its.unfinished for its in self.destinations)
-
-    @property
-    def exit_code(self) -> int:
-        """4 when something was refused or is unfinished, 1 or 3 when a destination stopped for good."""
-        errors = [its.error.exit_code for its in self.destinations if its.error]
-        stopped = [code for code in errors if code not in (0, Unavailable.exit_code)]
-        if stopped:
-            return min(stopped)
-        return Unavailable.exit_code if errors or self.refused or self.unfinished else 0
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The stable machine form: one entry per destination."""
-        return [its.to_json() for its in self.destinations]
 
 
 def check_keys(destinations: Sequence[Destination]) -> dict[str, PlatformError]:
@@ -133,7 +73,7 @@ def apply(
         if not resumed:
             _queue(store, plan, sites, run, now)
         senders = [
-            _Sender(plan, destination, store, reports[name], run, clock, progress or Silent())
+            _Sender(plan, destination, store, reports[name], run, now, clock, progress or Silent())
             for name, destination in sites.items()
         ]
         for sender in senders:
@@ -230,7 +170,7 @@ def _close(
     """Note first fills that are complete and audiences that are empty; count what is left."""
     with store.begin() as conn:
         for name, report in reports.items():
-            report.unfinished = queue.unsettled(conn, plan.id, name)
+            report.unfinished = queue.unsettled(conn, plan.id, name) + report.fields_left
             mine = [its for its in plan.audiences if its.destination == name and not its.held and name in reached]
             begun = [its.segment for its in mine if (its.ops or its.before) and not its.closing]
             audience_rows.filled(conn, name, begun, now)
@@ -258,6 +198,7 @@ class _Sender:
         store: Store,
         report: DestinationReport,
         run_id: int,
+        now: int,
         clock: Clock,
         progress: Progress,
     ) -> None:
@@ -269,6 +210,7 @@ class _Sender:
         self._clock = clock
         self._progress = progress
         self._sent = 0
+        self._fields = Writer(store, destination, report, clock, now)
         self._audiences: Mapping[str, Audience] = {}
 
     def open(self) -> None:
@@ -279,10 +221,22 @@ class _Sender:
         self._report.reasons.update(opening.reasons)
 
     def send(self) -> None:
-        """Send until nothing is left or the destination stops. A refused key stops the whole run."""
+        """Send until nothing is left or the destination stops. A refused key stops the whole run.
+
+        Fields go first, so that what joining starts finds them; people who are made by joining get theirs behind it.
+        """
+        self._write_fields()
         with self._stopping():
             for batch in self._batches(self._audiences):
                 self._send(batch)
+        if self._report.added and not self._destination.limits.existing_only:
+            self._write_fields()
+
+    def _write_fields(self) -> None:
+        """What stops this does not keep members from being sent."""
+        if self._destination.fields:
+            with self._stopping():
+                self._fields.write()
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from connector.base import Destination
 from sync.errors import SegmentError, UsageError
 from sync.push.guards import people
 from sync.store import audience as rows
+from sync.store import ledger
 from sync.store.audience import Kept
 from sync.store.engine import Connection, Store
 
@@ -174,6 +175,30 @@ def settle_names(conn: Connection, destination: str, named: Mapping[str, str]) -
             continue
         rows.leave(conn, its)
         rows.come_back(conn, destination, segment, name)
+
+
+def look(store: Store, destination: Destination, named: Mapping[str, str]) -> Seen:
+    """What stands there under our names."""
+    if not destination.limits.keyed:
+        with store.begin() as conn:
+            settle_names(conn, destination.name, named)
+    carriers: dict[str, int] = {}
+    with store.read() as conn:
+        peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
+        kept = rows.kept(conn, destination.name)
+        if not destination.limits.by_email and _unkept(conn, destination.name, named):
+            carriers = ledger.tagged(conn)
+    if not destination.limits.keyed:
+        return Seen(carriers=carriers)
+    asked = sought(kept, destination.name, peopled)
+    found = destination.find(asked) if asked else {}
+    made = unheard(destination, [its for its in kept.values() if its.segment in named])
+    return Seen(found, made, carriers)
+
+
+def _unkept(conn: Connection, destination: str, named: Mapping[str, str]) -> bool:
+    kept = rows.kept(conn, destination)
+    return any((destination, key) not in kept for key in named)
 
 
 def place(

@@ -10,12 +10,13 @@ from typing import Protocol
 from connector.base import Audience, Destination, Shop
 from connector.errors import BadReply, Unavailable
 from sync.errors import UsageError
+from sync.metrics.fields import check_fields
 from sync.progress import Progress, Silent
-from sync.push import audiences, consent, guards, identities, plan_value
-from sync.push.audiences import Place, Seen
+from sync.push import audiences, consent, fields, guards, identities, plan_value
+from sync.push.audiences import Place
 from sync.push.consent import Waterfall
 from sync.push.guards import Facts, Guard
-from sync.push.plan_value import BEHIND, AudiencePlan, Plan
+from sync.push.plan_value import BEHIND, AudiencePlan, FieldPlan, Plan
 from sync.store import audience as audience_rows
 from sync.store import diff, ledger, plans, queue, sight, state
 from sync.store.diff import Counts
@@ -55,6 +56,7 @@ class _Site:
     counts: dict[str, Counts] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
     stranded: dict[str, int] = field(default_factory=dict)
+    fields: FieldPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ def make_plan(
     """
     forced = guards.parse_force(force)
     _check_force(forced, segments)
+    for each in destinations:
+        check_fields(each.fields, each.name)
     passes = (*forced, *guards.parse_force(accept))
     with store.read() as conn:
         missing = _missing(conn, segments, now)
@@ -114,6 +118,7 @@ def make_plan(
         unreachable=tuple(sorted(unreachable.items())),
         calls_estimated=calls,
         seconds_estimated=seconds,
+        fields=tuple(site.fields for site in reached if site.fields),
         config=config_digest(segments, destinations),
         members=plan_value.digest(members),
         owned=plan_value.digest(owned),
@@ -208,7 +213,7 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
     named = {key: name for key, name in site.named.items() if key in ready}
     identities.refresh(store, destination, now, progress)
     identities.look_up(store, destination, list(named), now, progress)
-    seen = _look(store, destination, named)
+    seen = audiences.look(store, destination, named)
     with store.read() as conn:
         site.placed = audiences.place(conn, destination, named, seen, site.named.values(), adopt)
         site.others = audiences.others(conn, destination.name, site.named)
@@ -217,30 +222,6 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
             for its in audience_rows.kept(conn, destination.name).values()
             if its.filled_at is not None or its.retired
         }
-
-
-def _look(store: Store, destination: Destination, named: Mapping[str, str]) -> Seen:
-    """What stands there under our names."""
-    if not destination.limits.keyed:
-        with store.begin() as conn:
-            audiences.settle_names(conn, destination.name, named)
-    carriers: dict[str, int] = {}
-    with store.read() as conn:
-        peopled = {key: name for key, name in named.items() if ledger.has_members(conn, key)}
-        kept = audience_rows.kept(conn, destination.name)
-        if not destination.limits.by_email and _unkept(conn, destination.name, named):
-            carriers = ledger.tagged(conn)
-    if not destination.limits.keyed:
-        return Seen(carriers=carriers)
-    asked = audiences.sought(kept, destination.name, peopled)
-    found = destination.find(asked) if asked else {}
-    made = audiences.unheard(destination, [its for its in kept.values() if its.segment in named])
-    return Seen(found, made, carriers)
-
-
-def _unkept(conn: Connection, destination: str, named: Mapping[str, str]) -> bool:
-    kept = audience_rows.kept(conn, destination)
-    return any((destination, key) not in kept for key in named)
 
 
 def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
@@ -266,6 +247,7 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
             if place.successor is not None:
                 site.stranded[place.segment] = ledger.outside(conn, destination.name, place.segment, place.successor)
         ledger.forget_refused(conn, destination.name)
+        site.fields = _differing(conn, destination, now)
         site.sizes = ledger.sizes(conn, destination.name) | ledger.adoptable_sizes(conn)
         consent.drop(conn)
     counts = diff.counts(conn)
@@ -276,6 +258,11 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
             site.counts[place.segment] = replace(found, before=site.sizes.get(place.segment, 0))
     queue.keep_plan_ops(conn, {site.destination.name: site.destination.limits.by_email for site in sites})
     diff.finish(conn)
+
+
+def _differing(conn: Connection, destination: Destination, now: int) -> FieldPlan | None:
+    digests = [digest for _, digest in fields.differing(conn, destination, now)]
+    return FieldPlan(destination.name, len(digests), ledger.hashed("".join(digests))) if digests else None
 
 
 def _ask_flows(site: _Site) -> None:
@@ -389,6 +376,9 @@ def _estimate(store: Store, sites: Sequence[_Site], plan: Plan) -> tuple[int, fl
             with store.read() as conn:
                 adds, removes = queue.planned_people(conn, site.destination, sending)
             its_calls, its_seconds = site.destination.estimate(adds, removes)
+            calls, seconds = calls + its_calls, seconds + its_seconds
+        if site.fields:
+            its_calls, its_seconds = site.destination.estimate_fields(site.fields.people)
             calls, seconds = calls + its_calls, seconds + its_seconds
         calls += sum(1 for its in free if its.renamed_from)
         calls += sum(1 for its in free if its.keyed and its.remote_id is None and its.add)

@@ -86,6 +86,15 @@ class AudiencePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """How many people get their profile fields written at a destination; `digest` stands for people and values."""
+
+    destination: str
+    people: int
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What will be written. `id` stands for the content, not for the moment: the same state gives the same plan.
 
@@ -102,6 +111,7 @@ class Plan:
     passed: tuple[Guard, ...] = ()
     unavailable: tuple[tuple[str, str], ...] = ()
     unreachable: tuple[tuple[str, str], ...] = ()
+    fields: tuple[FieldPlan, ...] = ()
     calls_estimated: int = 0
     seconds_estimated: float = 0.0
     config: str = ""
@@ -118,7 +128,7 @@ class Plan:
     @property
     def changes(self) -> bool:
         """True when applying it would send something (`--detailed-exitcode`)."""
-        return any(not its.held and its.work for its in self.audiences)
+        return bool(self.fields) or any(not its.held and its.work for its in self.audiences)
 
     @property
     def behind(self) -> tuple[str, ...]:
@@ -128,7 +138,7 @@ class Plan:
     @property
     def pending(self) -> bool:
         """True when there is anything to do, held or not."""
-        return any(its.work for its in self.audiences)
+        return bool(self.fields) or any(its.work for its in self.audiences)
 
     def to_json(self) -> dict[str, Any]:
         """The stable machine form (`plan --json`)."""
@@ -139,6 +149,7 @@ class Plan:
             "audiences": [its.to_json() for its in self.audiences],
             "calls_estimated": self.calls_estimated,
             "seconds_estimated": round(self.seconds_estimated, 1),
+            "fields": [{"destination": its.destination, "people": its.people} for its in self.fields],
             "run": self.run,
             "passed": [asdict(guard) for guard in self.passed],
             "retired": [its.to_json() for its in self.retired],
@@ -157,6 +168,7 @@ def identify(plan: Plan) -> str:
         "audiences": [asdict(its) for its in plan.audiences],
         "guards": sorted((guard.guard, guard.destination, guard.segment) for guard in plan.guards),
         "unreachable": sorted(name for name, _ in plan.unreachable),
+        "fields": [asdict(its) for its in plan.fields],
     }
     return digest(content)[:16]
 
@@ -180,4 +192,5 @@ def load(body: str) -> Plan:
     }
     guards = {name: tuple(Guard(**its) for its in raw[name]) for name in ("guards", "passed")}
     pairs = {name: tuple((its[0], its[1]) for its in raw[name]) for name in ("unavailable", "unreachable")}
-    return Plan(**{**raw, **audiences, **guards, **pairs})
+    fields = tuple(FieldPlan(**its) for its in raw["fields"])
+    return Plan(**{**raw, **audiences, **guards, **pairs, "fields": fields})

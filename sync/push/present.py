@@ -41,10 +41,12 @@ def _changes(plan: Plan) -> Iterator[str]:
             yield f"{_INDENT}{remark}"
     still = len(plan.audiences) - len(moving)
     as_is = "1 audience is as it should be" if still == 1 else f"{still:,} audiences are as they should be"
-    if moving and still:
+    if still and (moving or plan.fields):
         yield f"  {as_is}."
-    elif not moving:
+    elif not moving and not plan.fields:
         yield f"  Nothing to write: {as_is}." if still else "  Nothing to write."
+    for each in plan.fields:
+        yield f"  {each.destination} profile fields: {people(each.people)}"
 
 
 def _remarks(its: AudiencePlan) -> Iterator[str]:

@@ -12,9 +12,10 @@ from fake_destination import Killed
 
 from connector.base import Destination, Shop
 from sync.clock import ManualClock
-from sync.push.apply import ApplyReport, apply
+from sync.push.apply import apply
 from sync.push.plan import Plan, make_plan
 from sync.push.recheck import recheck
+from sync.push.report import ApplyReport
 from sync.store.engine import Connection, Store, open_store
 from sync.store.plans import load
 
