@@ -49,7 +49,7 @@ def check_request(request: Request) -> str:
     assert request.path.startswith(f"{VERSION}/"), f"a path without the version: {request.path}"
     assert request.headers.get("authorization", "").startswith(("Bearer ", "Basic ")), "no key"
     assert len(dict(request.query)) == len(request.query), "a parameter comes twice"
-    body = orjson.loads(request.body) if request.body else None
+    body: Any = orjson.loads(request.body) if request.body else None
     name = _check(request.method, request.path.removeprefix(VERSION), dict(request.query), body)
     if body is not None:
         assert request.headers["content-type"].startswith("application/json")

@@ -88,6 +88,7 @@ def test_only_classic_automations_show(rig: Rig) -> None:
 
 @pytest.mark.parametrize("path", ["/lists/none", "/lists/none/members", "/lists/none/segments", "/batches/none"])
 def test_what_does_not_exist_is_a_404(rig: Rig, path: str) -> None:
+    """Audiences, what is in them, and batches."""
     assert titled(rig.send("GET", path)) == (404, "Resource Not Found")
 
 
@@ -207,21 +208,22 @@ def test_seeding_spreads_people_over_statuses_and_time() -> None:
 
 
 def test_a_whole_audience_is_read_and_tagged_without_lingering() -> None:
-    """Twenty thousand people, page by page: what a page costs does not grow with the audience."""
+    """Ten thousand people, page by page: what a page costs does not grow with the audience."""
     rig = Rig()
-    addresses = [f"p{number}@example.org" for number in range(20_000)]
+    addresses = [f"p{number}@example.org" for number in range(10_000)]
     rig.sandbox.seed(addresses, Random(1), known=1.0)
     tag = rig.audience.add_tag("VIP")
-    for start in range(0, 20_000, 500):
+    for start in range(0, 10_000, 500):
         body = {"members_to_add": addresses[start : start + 500]}
         assert rig.send("POST", f"{rig.path}/segments/{tag.id}", body=body).status == 200
     ids = set()
-    for offset in range(0, 20_000, 1000):
+    for offset in range(0, 10_000, 1000):
         query = (("count", "1000"), ("offset", str(offset)), ("fields", "members.id,members.tags"))
-        ids |= {each["id"] for each in rig.ask("GET", f"{rig.path}/members", *query)["members"]}
+        reply = rig.send("GET", f"{rig.path}/members", *query)
+        ids |= {each["id"] for each in orjson.loads(reply.body)["members"]}
 
-    assert len(ids) == 20_000
-    assert rig.ask("GET", f"{rig.path}/segments/{tag.id}")["member_count"] == 20_000
+    assert len(ids) == 10_000
+    assert rig.ask("GET", f"{rig.path}/segments/{tag.id}")["member_count"] == 10_000
 
 
 def test_every_small_answer_is_as_declared(rig: Rig) -> None:

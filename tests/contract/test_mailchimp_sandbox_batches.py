@@ -53,7 +53,7 @@ def files(reply: Reply) -> list[tuple[str, Any]]:
 def test_a_batch_takes_its_time_and_acts_at_the_end(rig: Rig) -> None:
     """Every status comes by; nobody is tagged before the last."""
     ident = begin(rig, tagging(rig, *(f"p{number}@example.org" for number in range(250))))
-    statuses = []
+    statuses: list[str] = []
     while not statuses or statuses[-1] != "finished":
         document = rig.ask("GET", f"/batches/{ident}")
         statuses.append(document["status"])
@@ -146,7 +146,7 @@ def test_operations_of_any_kind_run_with_their_query(rig: Rig) -> None:
     member = f"{rig.path}/members/{md5('p1@example.org')}"
     body = '{"merge_fields":{"FNAME":"Ann"}}'
     rig.audience.add_merge_field("Size", required=True)
-    operations = [
+    operations: list[dict[str, Any]] = [
         {"method": "GET", "path": f"{rig.path}/members", "operation_id": "read", "params": {"count": 3}},
         {"method": "PATCH", "path": f"{member}?skip_merge_validation=true", "operation_id": "write", "body": body},
         {"method": "PATCH", "path": member, "operation_id": "required", "body": body},

@@ -39,7 +39,7 @@ def test_a_member_goes_by_the_hash_of_the_lower_cased_address(rig: Rig) -> None:
     for key in ("ann%2Bshop@example.org", member.contact_id):
         assert rig.ask("GET", f"{rig.path}/members/{key}", ("fields", "id")) == {"id": member.id}
     for path in ("/tags", "/actions/delete-permanent"):
-        body = {"tags": []} if path == "/tags" else None
+        body: dict[str, Any] | None = {"tags": []} if path == "/tags" else None
         assert rig.send("POST", f"{rig.path}/members/{member.contact_id}{path}", body=body).status == 404
 
 

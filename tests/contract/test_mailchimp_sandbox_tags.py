@@ -187,10 +187,7 @@ def test_tags_of_one_member_go_by_name(rig: Rig) -> None:
 
 
 def test_an_automation_begins_for_new_bearers_of_its_tag(rig: Rig) -> None:
-    """By whatever way they get it, unless `is_syncing` is told; not for those who have it; again for those who return.
-
-    Automations follow a rename.
-    """
+    """By whatever way they get it, unless `is_syncing` is told; not if they have it, and again if they return to it."""
     rig.audience.automate("VIP")
     tag = create(rig, name="VIP", static_segment=[])["id"]
     quiet = {"tags": [{"name": "VIP", "status": "active"}], "is_syncing": True}
