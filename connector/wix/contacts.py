@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connector.base import Call, Cursor, Page
+from connector.base import Cursor, Page
 from connector.errors import BadReply, ScopeError
 from connector.wix import wire_contacts as wire
 from connector.wix.connection import Connection
@@ -92,8 +92,8 @@ class Contacts:
             return
         meter = Meter(self._connection)
         try:
-            for leaf in by_cursor(self._connection, wire.trash, "contacts", "pagingMetadata"):
-                token = "more" if leaf.more else None
+            for number, leaf in enumerate(by_cursor(self._connection, wire.trash, "contacts", "pagingMetadata")):
+                token = str(number) if leaf.more else None
                 yield Page([{"id": each["id"]} for each in leaf.items if each.get("id")], token, meter.lap())
         except (ScopeError, Refused) as error:
             self._without(_V5, error)
@@ -193,7 +193,7 @@ class Contacts:
                     }
 
     def _without(self, what: str, error: Exception) -> None:
-        """Remember for the run that this cannot be read, and say so once: a missing right is news, an old API is not."""
+        """Remember for the run that this cannot be read, and say so: a missing right is news, an old API is not."""
         level = logging.WARNING if isinstance(error, ScopeError) else logging.INFO
         _log.log(level, "%s; reading without %s, see regulars doctor", error, what)
         self._connection.missing[what] = str(error)
@@ -205,8 +205,3 @@ def chunks(values: Sequence[str], size: int) -> Iterator[list[str]]:
     """The values in portions of at most `size`."""
     for at in range(0, len(values), size):
         yield list(values[at : at + size])
-
-
-def first_contacts() -> Call:
-    """The cheapest question that only a key for contacts may ask."""
-    return wire.contacts({}, limit=1, fields=("createdDate",))

@@ -22,7 +22,7 @@ from connector.wix.judge import Refused
 from connector.wix.limits import limits
 from connector.wix.records import refunded_in_parts
 from connector.wix.walk import Leaf, Meter, by_cursor
-from connector.wix.wire import iso, mapping, records, text
+from connector.wix.wire import epoch, iso, mapping, records, text
 from mappings.load import MappingError
 
 _BUYERS = "buyers"
@@ -56,7 +56,7 @@ class Orders:
         walk = by_cursor(self._connection, lambda cursor: wire.orders_changed(start, cursor), "orders")
         for leaf, token in in_order(walk, start):
             if since.high_water is not None:
-                self._remember_buyers(leaf.items)
+                self._remember_buyers(leaf.items, since.high_water)
             yield Page(self._whole(leaf.items), token, meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
@@ -89,11 +89,12 @@ class Orders:
             for leaf in by_cursor(self._connection, lambda cursor, chunk=chunk: build(chunk, cursor), "orders"):  # type: ignore[misc]
                 yield leaf.items
 
-    def _remember_buyers(self, found: Iterable[dict[str, Any]]) -> None:
+    def _remember_buyers(self, found: Iterable[dict[str, Any]], mark: int) -> None:
+        """Whose open checkouts may have become an order: orders of before the mark were seen by an earlier run."""
         buyers: dict[str, None] = self._connection.learnt.setdefault(_BUYERS, {})
         for each in found:
             contact = text(mapping(each.get("buyerInfo")).get("contactId"))
-            if contact and text(each.get("checkoutId")):
+            if contact and text(each.get("checkoutId")) and int(epoch(each.get("createdDate")) or 0) > mark:
                 buyers[contact] = None
 
     def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
