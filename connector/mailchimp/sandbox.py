@@ -26,7 +26,7 @@ from connector.mailchimp.sandbox_seen import Seen
 from connector.sandbox.faults import Fault, Faults
 from connector.sandbox.wire import Request
 
-KEY = "0123456789abcdef0123456789abcdef-us19"
+KEY = "sandbox_0000000000000000-us19"
 _TYPE = "https://mailchimp.com/developer/marketing/docs/errors/"
 _DAYS = 700
 _PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"

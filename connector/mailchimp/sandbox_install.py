@@ -12,7 +12,7 @@ from connector.sandbox.records import email_key
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
-KEY = "5a4db0x5a4db0x5a4db0x5a4db0x0000-us19"
+KEY = "sandbox_only_0000000000-us19"
 
 
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
