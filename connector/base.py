@@ -86,6 +86,7 @@ class Shop:
     """What a source says of itself.
 
     `oldest_order` is set when history before that instant cannot be seen, `truncated` then says why and what to do.
+    `notes` are what it cannot show by its nature, one line each.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Shop:
     scopes: frozenset[str] = frozenset()
     oldest_order: int | None = None
     truncated: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

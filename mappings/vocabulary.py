@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +21,8 @@ class VocabularyError(Exception):
 class Attribute:
     """One attribute of a customer. `of` is the date an age is computed from; `zero`: 0, not NULL, without orders.
 
-    `source` is the stream or feed without which the attribute is unavailable.
+    `source` is the stream or feed without which the attribute is unavailable; so are those of `needs` that the store
+    has.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Attribute:
     clock: bool = False
     values: tuple[str, ...] = ()
     source: str = "orders"
+    needs: tuple[str, ...] = ()
 
     @property
     def money(self) -> bool:
@@ -45,7 +47,8 @@ class Attribute:
 class Function:
     """Events of one kind and the arguments that pick among them: name to kind.
 
-    `aggregates` are the arguments that look at all matching events together (count, sums).
+    `aggregates` are the arguments that look at all matching events together (count, sums). `needs` names a further
+    source of an argument, where the store has it.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Function:
     source: str
     arguments: Mapping[str, str]
     aggregates: frozenset[str]
+    needs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def _attribute(name: str, row: Mapping[str, object]) -> Attribute:
     kind, layer = str(row["type"]), str(row["layer"])
     if kind not in KINDS or layer not in LAYERS:
         raise VocabularyError(f"metrics.toml: {name}: type {kind!r}, layer {layer!r}")
-    values = row.get("values", [])
+    values, needs = row.get("values", []), row.get("needs", [])
     return Attribute(
         name=name,
         kind=kind,
@@ -80,6 +84,7 @@ def _attribute(name: str, row: Mapping[str, object]) -> Attribute:
         clock=bool(row.get("clock", False)),
         values=tuple(str(value) for value in values) if isinstance(values, list) else (),
         source=str(row.get("source", "customers" if layer == "profile" else "orders")),
+        needs=tuple(str(stream) for stream in needs) if isinstance(needs, list) else (),
     )
 
 
@@ -95,6 +100,7 @@ def load_vocabulary(folder: Path = FOLDER) -> Vocabulary:
             source=row["source"],
             arguments=row["arguments"],
             aggregates=frozenset(row["aggregates"]),
+            needs=row.get("needs", {}),
         )
         for name, row in tomllib.loads((folder / "functions.toml").read_text("utf-8")).items()
     }

@@ -247,9 +247,9 @@ def metric_settings(project: Project, connection: Connection) -> MetricSettings:
 
 
 def sources_read(connection: Connection) -> frozenset[str]:
-    """The streams that have been read to their end at least once."""
-    rows = connection.exec_driver_sql("SELECT stream FROM stream_state WHERE completed_at IS NOT NULL")
-    return frozenset(row[0] for row in rows)
+    """The streams that have been read to their end at least once, and those that the source has no need of."""
+    completed = state.completed(connection)
+    return frozenset(name for name, at in completed.items() if at is not None) | state.spared(completed)
 
 
 def _known_shop(store: Store) -> Shop | None:

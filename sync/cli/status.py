@@ -52,8 +52,10 @@ def collect(work: Workspace, connection: Connection) -> dict[str, Any]:
     """Everything `status --json` says."""
     settings = metric_settings(work.project, connection)
     runs = state.last_runs(connection, RUNS)
+    shop = dict(state.get_meta(connection, "shop"))
     return {
-        "shop": state.get_meta(connection, "shop"),
+        "unseen": shop.pop("notes", []),
+        "shop": shop,
         "runs": [
             {
                 "run": run.id,
@@ -72,6 +74,7 @@ def collect(work: Workspace, connection: Connection) -> dict[str, Any]:
                 "rows": its.rows,
                 "read_up_to": _instant(its.high_water),
                 "completed": _instant(its.completed_at),
+                "unreadable": its.unreadable,
             }
             for its in reports.streams(connection)
         ],
@@ -126,6 +129,11 @@ def _print(found: dict[str, Any], zone: ZoneInfo) -> None:
         show(wrapped(its["text"], "  "))
     rows = [(its["stream"], its["rows"], at(its["read_up_to"]), at(its["completed"])) for its in found["streams"]]
     _block("Read", ("records", "here", "up to", "complete at"), rows)
+    for its in found["streams"]:
+        if its["unreadable"]:
+            show(wrapped(its["unreadable"], f"{its['stream']}: not readable: "))
+    for text in found["unseen"]:
+        show(wrapped(text, "Cannot be seen: "))
     _orders(found)
     waiting = [(its["destination"], its["state"], its["ops"]) for its in found["queue"]]
     _block("Changes on their way", ("destination", "state", "changes"), waiting)

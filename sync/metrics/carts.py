@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, case, cast, func, or_, select
 
-from sync.metrics.counting import DAY, Instant, MetricSettings, Scope, carts, has_money
+from sync.metrics.counting import DAY, Instant, MetricSettings, Scope, carts, has_money, is_open
 from sync.metrics.family import Family
 from sync.metrics.table import BIG
 
@@ -30,7 +30,7 @@ def carts_family(scope: Scope, now: Instant, settings: MetricSettings, order_tot
             func.min(case((recent, cart.created_at + (WINDOW * DAY + 1)))).label("next_change"),
         )
         .select_from(carts.outerjoin(order_totals, order_totals.c.customer_id == cart.customer_id))
-        .where(scope.covers(cart.customer_id), cart.completed_at.is_(None), cart.gone_at.is_(None))
+        .where(scope.covers(cart.customer_id), is_open())
         .group_by(cart.customer_id)
         .cte("cart_totals")
         .prefix_with("MATERIALIZED")

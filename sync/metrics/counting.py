@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, bindparam, func, not_, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Table, and_, bindparam, func, literal, not_, select
 
 from sync.store.tables import SQLModel
 
@@ -16,6 +16,7 @@ customers: Table = _tables["customers"]
 orders: Table = _tables["orders"]
 order_lines: Table = _tables["order_lines"]
 carts: Table = _tables["carts"]
+activity: Table = _tables["events"]
 dirty: Table = _tables["dirty"]
 
 DAY = 86400
@@ -118,6 +119,15 @@ def counted(settings: MetricSettings) -> ColumnElement[bool]:
     words = [*NEVER_COUNTED, *([] if settings.count_unpaid else ["unpaid"])]
     rest = [condition for reason, condition in exclusions(settings) if reason not in words]
     return and_(*(not_(condition) for condition in rest), func.coalesce(orders.c.status, "").not_in(words))
+
+
+@lru_cache
+def is_open() -> ColumnElement[bool]:
+    """A cart that is still there and that nobody completed, neither by the platform's word nor by an order."""
+    bought = orders.alias("bought")
+    same = and_(bought.c.checkout_key == carts.c.checkout_key, bought.c.gone_at.is_(None))
+    ordered = select(literal(1)).select_from(bought).where(same).correlate(carts).exists()
+    return and_(carts.c.completed_at.is_(None), carts.c.gone_at.is_(None), not_(ordered))
 
 
 @lru_cache(maxsize=8)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Delete, FromClause, Insert, Select, and_, case, delete, func, or_, select
+from sqlalchemy import ColumnElement, Delete, FromClause, Insert, Select, and_, case, delete, func, or_, select
 
 from sync.metrics.carts import carts_family
 from sync.metrics.counting import Instant, MetricSettings, Scope, customers, live
+from sync.metrics.emails import emails_family
 from sync.metrics.former import fresh
 from sync.metrics.intervals import day_gaps, intervals_family
 from sync.metrics.lines import lines_family
@@ -19,13 +20,16 @@ def personal_rows(scope: Scope, now: Instant, settings: MetricSettings) -> Selec
     """One row per live customer of the scope: customer_id and every personal column."""
     order_totals = totals(scope, now, settings)
     carts = carts_family(scope, now, settings, order_totals)
+    emails = emails_family(scope, now)
     families = [
         orders_family(order_totals),
         intervals_family(scope, settings, order_totals),
         lines_family(scope, settings),
         carts,
+        emails,
     ]
-    columns: dict[str, ColumnElement[Any]] = {"next_eval_at": _sooner(order_totals, carts.parts[0])}
+    sooner = _sooner(order_totals.c.next_change, carts.parts[0].c.next_change)
+    columns: dict[str, ColumnElement[Any]] = {"next_eval_at": _sooner(sooner, emails.parts[0].c.next_change)}
     joined: FromClause = customers
     for family in families:
         columns.update(family.columns)
@@ -42,9 +46,8 @@ def personal_rows(scope: Scope, now: Instant, settings: MetricSettings) -> Selec
     )
 
 
-def _sooner(order_totals: CTE, carts: CTE) -> ColumnElement[Any]:
-    """The earliest second at which time alone changes the row. Scalar minimum has another name in every database."""
-    a, b = order_totals.c.next_change, carts.c.next_change
+def _sooner(a: ColumnElement[Any], b: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The earlier second at which time alone changes the row. Scalar minimum has another name in every database."""
     return case((or_(b.is_(None), a <= b), a), else_=b)
 
 

@@ -64,6 +64,7 @@ def _views(now: int) -> dict[str, str]:
             f"t.created_at < {now}",
             {"completed_at": until("completed_at"), "gone_at": until("gone_at")},
         ),
+        "events": _view("events", f"t.at < {now}", {"gone_at": until("gone_at")}),
         "cart_lines": _view("cart_lines", f"t.cart_id IN (SELECT id FROM main.carts WHERE created_at < {now})"),
     }
 

@@ -21,7 +21,7 @@ BIG = BigInteger().with_variant(Integer(), "sqlite")
 _TYPES: dict[str, TypeEngine[Any]] = {
     "int": BIG, "money": BIG, "date": BIG, "float": Float(), "text": Text(), "bool": Boolean()
 }  # fmt: skip
-_READ = frozenset({"customers", "orders", "carts"})
+_READ = frozenset({"customers", "orders", "carts", "email_events"})
 
 
 def is_stored(attribute: Attribute) -> bool:

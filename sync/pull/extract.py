@@ -23,12 +23,13 @@ from mappings.load import MappingError
 from sync.progress import Progress, Silent
 from sync.store import external, sight, state
 from sync.store.engine import Connection, Store
+from sync.store.products import PRODUCTS, Fills, fills
 from sync.store.upsert import Absorbed, Doubted, Rows, Upsert
 
 _ALLOCATIONS = 200_000
 _PROBED = 250
 _ADDRESS = frozenset({"email_key", "email_status"})
-_ASKED_FOR = frozenset({"customers", "orders", "carts"})
+_ASKED_FOR = frozenset({"customers", "products", "orders", "carts"})
 """Tables whose records are asked for, or named, by the platform's own ids again."""
 
 
@@ -90,9 +91,12 @@ class Intake:
 
     def __init__(self, source: Source, stream: Stream, *, run_id: int, now: int, zone: ZoneInfo, prefix: str) -> None:
         self.stream = stream
+        self.table = stream.table or stream.name
         self._to_rows = source.to_rows(stream)
-        self._columns = source.columns(stream)[stream.name]
-        self._upsert = Upsert(stream.name, source.columns(stream), zone=zone, prefix=prefix)
+        self._columns = source.columns(stream)[self.table]
+        self._upsert = Upsert(
+            self.table, source.columns(stream), zone=zone, prefix=prefix, fills=_filled(source, stream)
+        )
         self._run_id = run_id
         self._now = now
 
@@ -120,7 +124,7 @@ class Intake:
         A customer whose record does not map any more keeps what is stored, but for a consent that the record takes
         back or that cannot be read there: it is lost until the record maps again.
         """
-        if (self.stream.table or self.stream.name) in _ASKED_FOR:
+        if self.table in _ASKED_FOR:
             external.note(connection, (*mapped.ids, *(each.record_id for each in mapped.refused)))
         absorbed = self._upsert.apply(connection, mapped.rows)
         kept = state.kept(connection, self.stream.name)
@@ -135,7 +139,7 @@ class Intake:
     def shown(self, records: Sequence[Record]) -> set[str]:
         """The columns of the stream's own table that have a value in one of the records and are refused in none."""
         rows = self.map(records).rows
-        parents = [each[self.stream.name][0] for each in rows]
+        parents = [each[self.table][0] for each in rows]
         named = enumerate(self._columns)
         return {name for at, name in named if any(each[at] is not None for each in parents)} - _withheld(rows)
 
@@ -221,7 +225,8 @@ class _Reading:
                 return False
             had = " OR ".join(f"{column} IS NOT NULL" for column in lost)
             rows = connection.exec_driver_sql(
-                f"SELECT id FROM {name} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC LIMIT {_PROBED}"
+                f"SELECT id FROM {self._intake.table} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC "
+                f"LIMIT {_PROBED}"
             ).scalars()
             ids = list(external.outward(connection, rows).values())
         pages = list(self._source.by_ids(self._intake.stream, ids))
@@ -287,6 +292,15 @@ def _closed(range_: state.Progress, stream: Stream) -> state.Progress:
         reached = min(range_.seen, began - stream.lag)
         mark = reached if mark is None else max(mark, reached)
     return replace(range_, high_water=mark, page_token=None, since=None, until=None, seen=None, completed_at=began)
+
+
+def _filled(source: Source, stream: Stream) -> Fills:
+    """What lines of this stream (lines of all, for the products themselves) leave to the source's products, if any."""
+    tables = {each: each.table or each.name for each in source.streams}
+    if PRODUCTS not in tables.values():
+        return {}
+    lines = source.streams if tables[stream] == PRODUCTS else (stream,)
+    return fills({table: columns for each in lines for table, columns in source.columns(each).items()})
 
 
 def _withheld(rows: Sequence[Rows]) -> frozenset[str]:

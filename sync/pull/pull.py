@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from connector.base import Shop, Source, Stream
+from connector.errors import ScopeError
 from sync.errors import StoreError, UsageError
 from sync.progress import Progress, Silent
 from sync.pull.extract import Intake, StreamReport, run_stream
 from sync.pull.sweep import SWEPT, Sweep, SweepReport
 from sync.store import identity, sight, state
-from sync.store.engine import Store
+from sync.store.engine import Connection, Store
 from sync.store.migrations import build_indexes
 from sync.store.settle import settle
 
-_ORDER = ("customers", "orders", "carts")
+_ORDER = ("customers", "products", "orders", "carts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,10 @@ def pull(
     hidden = _withheld(store, streams)
     settle(store, zone=zone, prefix=prefix)
     reports = []
+    refused: dict[str, ScopeError] = {}
     for stream in streams:
-        reports.append(
-            run_stream(
+        try:
+            report = run_stream(
                 source,
                 stream,
                 store,
@@ -72,25 +74,35 @@ def pull(
                 full=full,
                 visible=shop.oldest_order if stream.name == "orders" else None,
             )
-        )
-        with store.begin() as connection:
-            build_indexes(connection, source.columns(stream))
+        except ScopeError as error:
+            if not stream.optional:
+                raise
+            refused[stream.name] = error
+        else:
+            reports.append(report)
+            with store.begin() as connection:
+                build_indexes(connection, source.columns(stream))
+    with store.begin() as connection:
+        left_out = _left_out(connection, streams, refused)
+        unreadable = state.unreadable(connection)
     intakes = {
         stream.name: Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
         for stream in source.streams
+        if stream.name not in unreadable
     }
     sweep = Sweep(source, store, intakes, now=now, oldest=shop.oldest_order, progress=progress)
-    names = [stream.name for stream in streams if stream.name in SWEPT]
+    names = [stream.name for stream in streams if stream.name in SWEPT and stream.name in intakes]
     swept = sweep.run(names, force=full) if names else sweep.report
     with store.read() as connection:
         unowned = identity.unowned(connection)
     known = _claim(store, source, shop)
     notes, partly = _concerns(source.platform, reports, hidden, _withheld(store, streams))
-    return PullReport(known, zone.key, tuple(reports), swept, unowned, notes, partly)
+    notes = (*(_without(name, error) for name, error in refused.items()), *notes)
+    return PullReport(known, zone.key, tuple(reports), swept, unowned, notes, partly or left_out)
 
 
 def _selected(source: Source, only: Collection[str] | None) -> list[Stream]:
-    """Customers first: orders and carts look for their owners among them."""
+    """Customers first: what comes later looks for its owners among them. Then what lines say of products."""
     known = {stream.name: stream for stream in source.streams}
     strange = sorted(set(only or ()) - known.keys())
     if strange:
@@ -124,9 +136,32 @@ def _claim(store: Store, source: Source, shop: Shop) -> Shop:
                 "zone": shop.zone,
                 "oldest_order": shop.oldest_order,
                 "truncated": shop.truncated,
+                "notes": list(shop.notes),
             },
         )
+        state.expect(connection, [stream.name for stream in source.streams])
     return shop
+
+
+def _left_out(connection: Connection, streams: Sequence[Stream], refused: Mapping[str, ScopeError]) -> bool:
+    """Note which of the streams may not be read and why; True when one of them could be read before, or is new."""
+    before = state.unreadable(connection)
+    tried = {stream.name for stream in streams}
+    kept = {name: why for name, why in before.items() if name not in tried}
+    state.set_unreadable(connection, kept | {name: _why(error) for name, error in refused.items()})
+    return not refused.keys() <= before.keys()
+
+
+def _why(error: ScopeError) -> str:
+    """The error without the request's id, which is another each time."""
+    return f"{error.platform}: {error.operation}: {error.text}"
+
+
+def _without(stream: str, error: ScopeError) -> str:
+    return (
+        f"{error}; so {stream} were left out: what is stored of them stays as it was, and segments that read them are "
+        "unavailable where they were never read"
+    )
 
 
 def _withheld(store: Store, streams: Sequence[Stream]) -> dict[str, tuple[str, ...]]:

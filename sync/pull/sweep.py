@@ -21,6 +21,7 @@ from mappings.keys import is_number, own_id
 from sync.progress import Progress
 from sync.pull.extract import Intake
 from sync.store import external, identity, state
+from sync.store.checkouts import mark_carts
 from sync.store.engine import Connection, Store
 from sync.store.external import key_of, keys_of
 from sync.store.identity import listed, mark_dirty
@@ -224,7 +225,7 @@ class Sweep:
 
     def _orders_gone(self, connection: Connection, missing: Sequence[int]) -> None:
         rows = connection.exec_driver_sql(
-            f"SELECT id, customer_id FROM orders WHERE {self._visible('orders', _DAY)} "
+            f"SELECT id, customer_id, checkout_key FROM orders WHERE {self._visible('orders', _DAY)} "
             "AND id IN (SELECT value FROM json_each(?))",
             (listed(missing),),
         ).all()
@@ -232,6 +233,7 @@ class Sweep:
             gone = [(self._now, row[0]) for row in rows]
             connection.exec_driver_sql("UPDATE orders SET gone_at = ? WHERE id = ?", gone)
             mark_dirty(connection, {row[1] for row in rows} - {None})
+            mark_carts(connection, {row[2] for row in rows} - {None})
         self.report = replace(self.report, orders_gone=self.report.orders_gone + len(rows))
 
     def _customers(self, candidates: Sequence[int]) -> None:

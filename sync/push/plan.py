@@ -175,7 +175,8 @@ def stale(
 ) -> tuple[tuple[str, int | None], ...]:
     """What of an audience is founded on too old a read."""
     consent_counts = sight.CONSENT in read_at and destination.limits.consent
-    return guards.stale([*streams(segment), *([sight.CONSENT] if consent_counts else [])], read_at, now)
+    own = streams(segment) - state.spared(read_at)
+    return guards.stale([*own, *([sight.CONSENT] if consent_counts else [])], read_at, now)
 
 
 def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:

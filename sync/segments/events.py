@@ -21,7 +21,16 @@ from sqlalchemy import (
     select,
 )
 
-from sync.metrics.counting import MetricSettings, carts, counted, has_money, order_lines, orders
+from sync.metrics.counting import (
+    MetricSettings,
+    activity,
+    carts,
+    counted,
+    has_money,
+    is_open,
+    order_lines,
+    orders,
+)
 from sync.segments.typed import Truth, Typed, has_part
 from sync.store.tables import SQLModel
 
@@ -29,6 +38,7 @@ _tables = SQLModel.metadata.tables
 order_codes: Table = _tables["order_codes"]
 product_tags: Table = _tables["product_tags"]
 cart_lines: Table = _tables["cart_lines"]
+_EMAIL = "email."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,25 @@ def events(function: str, *, settings: MetricSettings, now: int, scale: int) -> 
             return _in_cart(settings, scale)
         case "checkouts_abandoned":
             return _checkouts(settings, now, scale)
+        case "events":
+            return _activity(func.substr(activity.c.name, 1, len(_EMAIL)) != _EMAIL, "name")
+        case _ if function.startswith(_EMAIL):
+            return _activity(activity.c.name == function, "campaign")
         case _:
             return None
+
+
+def _activity(chosen: Truth, told: str) -> Events:
+    """Events of these names; `told` is the column that tells one from another."""
+    at, own = activity.c.at, activity.c[told]
+    return Events(
+        source=activity,
+        customer_id=activity.c.customer_id,
+        counts=and_(chosen, activity.c.gone_at.is_(None)),
+        arguments={"date": Typed("date", at), told: _text(own)},
+        aggregates={"count": _count()},
+        shown={"date": at, told: own},
+    )
 
 
 def _money(amount: ColumnElement[Any], of: Table, settings: MetricSettings, scale: int) -> Typed:
@@ -130,16 +157,12 @@ def _purchases(settings: MetricSettings, scale: int) -> Events:
     )
 
 
-def _open() -> Truth:
-    return and_(carts.c.completed_at.is_(None), carts.c.gone_at.is_(None))
-
-
 def _in_cart(settings: MetricSettings, scale: int) -> Events:
     amount = _money(cart_lines.c.gross, carts, settings, scale)
     return Events(
         source=cart_lines.join(carts, carts.c.id == cart_lines.c.cart_id),
         customer_id=carts.c.customer_id,
-        counts=_open(),
+        counts=is_open(),
         arguments={
             "id": Typed("id", cart_lines.c.product_id),
             "category": _text(cart_lines.c.category),
@@ -166,7 +189,7 @@ def _checkouts(settings: MetricSettings, now: int, scale: int) -> Events:
     return Events(
         source=carts,
         customer_id=carts.c.customer_id,
-        counts=_open(),
+        counts=is_open(),
         arguments={
             "date": Typed("date", carts.c.created_at),
             "amount": amount,

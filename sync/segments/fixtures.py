@@ -3,7 +3,8 @@
 A person is a table of attribute values (money in its own unit, dates as days before now) and, for the functions, of
 facts:
 
-    {number_of_orders = 2, order_gap_ratio = 1.2, carts = [{hours = 5, total = 80, lines = [{category = "Tea"}]}]}
+    {number_of_orders = 2, order_gap_ratio = 1.2, carts = [{hours = 5, total = 80, lines = [{category = "Tea"}]}],
+     events = [{name = "email.clicked", days = 3, campaign = "Spring"}]}
 
 What is not given is 0 where the vocabulary says so and NULL elsewhere. `tests.crowd` are further people whom nobody
 asks about (`people = 40` repeats one), `tests.store` the store's figures.
@@ -37,7 +38,7 @@ _PROFILE = {
     "email_subscribed_date": "email_status_at",
     "sms_subscription_status": "sms_status",
 }
-_FACTS = ("orders", "carts", "customer_tags", "customer_countries", "customer_email_domain")
+_FACTS = ("orders", "carts", "events", "customer_tags", "customer_countries", "customer_email_domain")
 _HIDDEN = frozenset(("people", *_FACTS))
 
 
@@ -91,6 +92,9 @@ class Fixture:
             self._order(person, order)
         for cart in values.get("carts", ()):
             self._cart(person, cart)
+        for event in values.get("events", ()):
+            told = {"name": event["name"], "campaign": event.get("campaign"), "at": self._ago(event.get("days", 0))}
+            self._insert("events", {"id": next(self._ids), "customer_id": person, **told})
         return person
 
     def _ordered(self, values: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -204,7 +204,7 @@ class Checker:
                 raise Problem(f"'{name}' is a function; write {name} MATCHES (...)", at)
             raise Problem(f"unknown attribute '{name}'{nearest(name, attributes)}", at)
         self.reads.attributes.add(name)
-        self.reads.sources.add(found.source)
+        self.reads.sources.update((found.source, *found.needs))
         return found
 
     def _kind_of(self, name: str, at: t.Span) -> str:
@@ -215,6 +215,8 @@ class Checker:
             known = self._function.arguments
             hint = nearest(name, known) or f"; it takes {', '.join(known)}"
             raise Problem(f"{self._function.name} has no argument '{name}'{hint}", at)
+        if name in self._function.needs:
+            self.reads.sources.add(self._function.needs[name])
         return _kind(kind)
 
 

@@ -1,4 +1,4 @@
-"""Who an order or a cart belongs to.
+"""Who an order, a cart or an event belongs to.
 
 The owner is the customer the platform names, followed through merges. Without one that lives, it is the ONE live
 customer with the same address (trimmed, lower case); no such customer, or several, leave it unowned. A customer the
@@ -15,7 +15,7 @@ import orjson
 
 from sync.store.engine import Connection
 
-_HELD = {"orders": ("order_lines", "order_codes", "refunds"), "carts": ("cart_lines",)}
+_HELD = {"orders": ("order_lines", "order_codes", "refunds"), "carts": ("cart_lines",), "events": ()}
 _PARENT = {"orders": "order_id", "carts": "cart_id"}
 
 

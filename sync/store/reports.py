@@ -5,10 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mappings.keys import key
+from sync.store import state
 from sync.store.engine import Connection
 from sync.store.external import OUTWARD
 
-STREAM_TABLES = ("customers", "orders", "carts")
+STREAM_ROWS = {
+    "customers": "customers WHERE true",
+    "products": "products WHERE true",
+    "orders": "orders WHERE true",
+    "carts": "carts WHERE true",
+    "events": "events WHERE name NOT GLOB 'email.*'",
+    "email_events": "events WHERE name GLOB 'email.*'",
+}
+"""Where the rows of a stream stand that `status` counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +32,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """How far a stream is read, with the rows it has brought that are still there."""
+    """How far a stream is read, with the rows it has brought that are still there.
+
+    `unreadable` is what the platform said when the key might not read it.
+    """
 
     stream: str
     high_water: int | None
     completed_at: int | None
     rows: int | None
+    unreadable: str | None = None
 
 
 def customers_by_id(connection: Connection, external: str) -> list[tuple[int, int | None]]:
@@ -100,15 +113,17 @@ def figure(connection: Connection, name: str) -> float | None:
 
 
 def streams(connection: Connection) -> list[Read]:
-    """Every stream that has been read."""
+    """Every stream of the source, read or not."""
     rows = connection.exec_driver_sql("SELECT stream, high_water, completed_at FROM stream_state ORDER BY stream")
-    return [Read(row[0], row[1], row[2], _rows(connection, row[0])) for row in rows.all()]
+    refused = state.unreadable(connection)
+    return [Read(row[0], row[1], row[2], _rows(connection, row[0]), refused.get(row[0])) for row in rows.all()]
 
 
 def _rows(connection: Connection, stream: str) -> int | None:
-    if stream not in STREAM_TABLES:
+    if stream not in STREAM_ROWS:
         return None
-    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {stream} WHERE gone_at IS NULL").scalar_one())
+    rows = f"SELECT count(*) FROM {STREAM_ROWS[stream]} AND gone_at IS NULL"
+    return int(connection.exec_driver_sql(rows).scalar_one())
 
 
 def waiting(connection: Connection) -> list[tuple[str, str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from sync.store.engine import Connection
 
 EVALUATED = "evaluated"
 """Key of the moment for which all segments were last evaluated."""
+_UNREADABLE = "unreadable"
+_BESIDE = frozenset({"products"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,30 @@ def save(connection: Connection, progress: Progress) -> None:
 def completed(connection: Connection) -> dict[str, int | None]:
     """When each stream was last read to its end: the moment at which that read began."""
     return {row[0]: row[1] for row in connection.exec_driver_sql("SELECT stream, completed_at FROM stream_state")}
+
+
+def expect(connection: Connection, streams: Iterable[str]) -> None:
+    """The source has these streams, read or not: one without a row is one that it does not have."""
+    present = completed(connection)
+    missing = [(stream,) for stream in streams if stream not in present]
+    if missing:
+        connection.exec_driver_sql("INSERT INTO stream_state (stream) VALUES (?)", missing)
+
+
+def spared(present: Collection[str]) -> frozenset[str]:
+    """Streams that segments name and this source has no need of: its lines say themselves what was bought."""
+    return _BESIDE.difference(present)
+
+
+def unreadable(connection: Connection) -> dict[str, str]:
+    """Streams that the key might not read when they were last tried, each with the platform's word on it."""
+    return dict(get_meta(connection, _UNREADABLE, {}))
+
+
+def set_unreadable(connection: Connection, reasons: Mapping[str, str]) -> None:
+    """Keep what `unreadable` says."""
+    if reasons or unreadable(connection):
+        set_meta(connection, _UNREADABLE, dict(reasons))
 
 
 def any_dirty(connection: Connection) -> bool:

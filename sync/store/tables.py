@@ -78,6 +78,7 @@ class Order(SQLModel, table=True):
     cancelled_at: int | None = None
     status: str | None = None
     channel: str | None = None
+    checkout_key: int | None = Field(default=None, sa_column=reference())
     gone_at: int | None = None
     digest: int | None = Field(default=None, sa_column=digest_column())
 
@@ -134,7 +135,7 @@ class Refund(SQLModel, table=True):
 
 
 class Cart(SQLModel, table=True):
-    """An abandoned checkout; completed ones carry `completed_at`."""
+    """An abandoned checkout; completed ones carry `completed_at`, or an order has the same `checkout_key`."""
 
     __tablename__ = "carts"
     id: int = Field(sa_column=own_id())
@@ -146,6 +147,7 @@ class Cart(SQLModel, table=True):
     completed_at: int | None = None
     currency: str | None = None
     total: int = Field(default=0, sa_column_kwargs=ZERO)
+    checkout_key: int | None = Field(default=None, sa_column=reference())
     gone_at: int | None = None
     digest: int | None = Field(default=None, sa_column=digest_column())
 
@@ -164,6 +166,38 @@ class CartLine(SQLModel, table=True):
     brand: str | None = None
     quantity: int = Field(default=0, sa_column_kwargs=ZERO)
     gross: int = Field(default=0, sa_column_kwargs=ZERO)
+
+
+class Product(SQLModel, table=True):
+    """What is sold, at a store whose lines leave `category` and `brand` to it."""
+
+    __tablename__ = "products"
+    id: int = Field(sa_column=own_id())
+    title: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    updated_at: int | None = None
+    gone_at: int | None = None
+    digest: int | None = Field(default=None, sa_column=digest_column())
+
+
+class Activity(SQLModel, table=True):
+    """Something a person did that is no order and no cart: once seen, it stays.
+
+    `name` is email.opened, email.clicked, email.received, email.bounced or email.unsubscribed, or the platform's own.
+    """
+
+    __tablename__ = "events"
+    id: int = Field(sa_column=own_id())
+    customer_id: int | None = Field(default=None, sa_column=reference())
+    source_customer_id: int | None = Field(default=None, sa_column=reference())
+    email_key: str | None = None
+    name: str | None = None
+    campaign: str | None = None
+    at: int | None = None
+    updated_at: int | None = None
+    gone_at: int | None = None
+    digest: int | None = Field(default=None, sa_column=digest_column())
 
 
 class ProductTag(SQLModel, table=True):
@@ -309,13 +343,20 @@ def _covering(name: str, table: str, columns: tuple[str, ...]) -> Index:
     return Index(name, *(SQLModel.metadata.tables[table].c[column] for column in columns))
 
 
+def _by_checkout(name: str, table: str) -> Index:
+    """Of those that have one: most shops' orders name no checkout."""
+    key = SQLModel.metadata.tables[table].c.checkout_key
+    return Index(name, key, sqlite_where=key.is_not(None), postgresql_where=key.is_not(None))
+
+
 _ORDER_FACTS = (
     "customer_id", "placed_at", "id", "local_day", "local_month", "test", "cancelled_at", "status", "gone_at",
     "currency", "gross", "discount", "total", "refunded", "coupon",
 )  # fmt: skip
 _VALUE_FACTS = ("total", "currency", "customer_id", "placed_at", "test", "cancelled_at", "status", "gone_at")
 _LINE_FACTS = ("customer_id", "category", "brand", "product_id", "order_id", "quantity", "net")
-_CART_FACTS = ("customer_id", "created_at", "completed_at", "gone_at", "currency", "total")
+_CART_FACTS = ("customer_id", "created_at", "completed_at", "gone_at", "currency", "total", "checkout_key")
+_EVENT_FACTS = ("customer_id", "name", "at", "campaign", "gone_at")
 # All that the metrics read of a customer lies in the index, in the order in which they group and rank it: a full
 # derivation takes a third of the time it takes with indexes that lead to the rows.
 
@@ -330,6 +371,10 @@ FACT_INDEXES = (
     _covering("ix_carts_customer", "carts", _CART_FACTS),
     Index("ix_carts_email", Cart.__table__.c.email_key),  # type: ignore[attr-defined]
     Index("ix_cart_lines_customer", CartLine.__table__.c.customer_id),  # type: ignore[attr-defined]
+    _by_checkout("ix_orders_checkout", "orders"),
+    _by_checkout("ix_carts_checkout", "carts"),
+    _covering("ix_events_customer", "events", _EVENT_FACTS),
+    Index("ix_events_email", Activity.__table__.c.email_key),  # type: ignore[attr-defined]
 )
 """Secondary indexes of the facts, built after the first load."""
 

@@ -19,9 +19,11 @@ import orjson
 
 from connector.base import WITHHELD
 from sync.store import identity
+from sync.store.checkouts import mark_carts
 from sync.store.engine import Connection
 from sync.store.external import key_of
 from sync.store.identity import listed, mark_dirty
+from sync.store.products import PRODUCTS, Fills, ProductTags, fill, spread
 from sync.store.tables import SQLModel
 
 Row = tuple[Any, ...]
@@ -29,9 +31,10 @@ Rows = Mapping[str, list[Row]]
 Doubted = tuple[str, Mapping[str, Any]]
 """The platform's id of a record that does not map, and the columns that can be read of it all the same."""
 
-_OWNED = ("orders", "carts")
+_OWNED = ("orders", "carts", "events")
+_MEASURED = frozenset({"email.opened", "email.clicked", "email.received"})
+"""Names of the events that metrics count."""
 _EPOCH = date(1970, 1, 1).toordinal()
-_TAGS_KNOWN = 50_000
 _CONSENTING = "SUBSCRIBED"
 
 
@@ -57,18 +60,21 @@ class _Entry:
 
 
 class Upsert:
-    """The way into the tables of one stream, whose records' own table bears the stream's name."""
+    """The way into the tables of one stream; `table` is that of the records themselves."""
 
-    def __init__(self, stream: str, columns: Mapping[str, Sequence[str]], *, zone: ZoneInfo, prefix: str) -> None:
-        self._table = stream
-        self._columns = tuple(columns[stream])
+    def __init__(
+        self, table: str, columns: Mapping[str, Sequence[str]], *, zone: ZoneInfo, prefix: str, fills: Fills
+    ) -> None:
+        self._table = table
+        self._fills = fills
+        self._columns = tuple(columns[table])
         self._id = self._columns.index("id")
         self._updated = self._columns.index("updated_at")
         self._place = _Place(self._columns, zone)
         self._children = [
-            _Child(name, tuple(own), prefix) for name, own in columns.items() if name not in (stream, "product_tags")
+            _Child(name, tuple(own), prefix) for name, own in columns.items() if name not in (table, "product_tags")
         ]
-        self._products = _ProductTags(columns) if "product_tags" in columns else None
+        self._products = ProductTags(columns) if "product_tags" in columns else None
         self._insert = self._upsert_sql()
         self._compared = [at for at, name in enumerate(self._columns) if name != "updated_at"]
 
@@ -86,6 +92,10 @@ class Upsert:
         connection.exec_driver_sql(self._insert, [self._row(entry, held) for entry in entries])
         if self._products is not None:
             self._products.replace(connection, [entry.rows for entry in entries])
+        if self._table == PRODUCTS:
+            spread(connection, self._fills, {each.id for each in entries if each.id not in known} | differing)
+        else:
+            fill(connection, self._fills, [entry.id for entry in entries])
         self._mark(connection, entries, held, differing)
         new = len(entries) - len(known)
         return Absorbed(new, len(differing), total - new - len(differing), newest)
@@ -136,7 +146,7 @@ class Upsert:
         again = [entry.id for entry in entries if entry.id in known]
         if not again:
             return entries
-        owner = "customer_id" if self._table in _OWNED else "id"
+        owner = "customer_id" if self._table in _OWNED else "NULL" if self._table == PRODUCTS else "id"
         key = "email_key" if "email_key" in self._columns else "NULL"
         rows = {
             row[0]: tuple(row)
@@ -180,7 +190,7 @@ class Upsert:
     def _owners(self, connection: Connection, entries: list[_Entry]) -> dict[int, Row]:
         """For each record what its children repeat: owner and business date."""
         if self._table not in _OWNED:
-            return {entry.id: (entry.id, None) for entry in entries}
+            return {entry.id: (None if self._table == PRODUCTS else entry.id, None) for entry in entries}
         claims = [self._place.claim(entry.parent) for entry in entries]
         found = identity.owners(connection, claims)
         return {
@@ -190,15 +200,16 @@ class Upsert:
     def _row(self, entry: _Entry, held: Mapping[int, Row]) -> Row:
         if self._table == "orders":
             return (*entry.parent, entry.digest, held[entry.id][0], *self._place.days(entry.parent))
-        if self._table == "carts":
+        if self._table in _OWNED:
             return (*entry.parent, entry.digest, held[entry.id][0])
         return (*entry.parent, entry.digest)
 
     def _upsert_sql(self) -> str:
-        derived = {"orders": ("customer_id", "local_day", "local_month"), "carts": ("customer_id",)}
-        names = (*self._columns, "digest", *derived.get(self._table, ()))
+        derived = ["customer_id"] if self._table in _OWNED else []
+        derived += ["local_day", "local_month"] if self._table == "orders" else []
+        names = (*self._columns, "digest", *derived)
         changes = [f"{name} = excluded.{name}" for name in names if name != "id"]
-        changes += ["gone_at = NULL"] if self._table in _OWNED else ["gone_at = NULL", "merged_into = NULL"]
+        changes += ["gone_at = NULL", "merged_into = NULL"] if self._table == "customers" else ["gone_at = NULL"]
         return (
             f"INSERT INTO {self._table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
             f"ON CONFLICT (id) DO UPDATE SET {', '.join(changes)}"
@@ -207,15 +218,28 @@ class Upsert:
     def _mark(
         self, connection: Connection, entries: list[_Entry], held: Mapping[int, Row], differing: set[int]
     ) -> None:
-        people = {held[entry.id][0] for entry in entries if entry.stored is None or entry.id in differing}
+        people = set()
         for entry in entries:
-            if entry.stored is not None and (entry.id in differing or entry.stored[2] != held[entry.id][0]):
-                people |= {entry.stored[2], held[entry.id][0]}
+            owner = held[entry.id][0]
+            moved = entry.stored is not None and entry.stored[2] != owner
+            if self._measured(entry) and (entry.stored is None or entry.id in differing or moved):
+                people |= {owner} if entry.stored is None else {entry.stored[2], owner}
         mark_dirty(connection, people - {None})
+        if self._table == "orders" and "checkout_key" in self._columns:
+            at = self._columns.index("checkout_key")
+            keys = {row[at] for entry in entries for row in (entry.parent, (entry.stored or ())[4:]) if row}
+            mark_carts(connection, keys - {None})
         if self._table in _OWNED:
             self._note_moves(connection, entries)
         elif "email_key" in self._columns:
             self._rejoin(connection, entries)
+
+    def _measured(self, entry: _Entry) -> bool:
+        """Whether metrics are made of it."""
+        if self._table != "events":
+            return True
+        at = self._columns.index("name")
+        return entry.parent[at] in _MEASURED or (entry.stored is not None and entry.stored[4 + at] in _MEASURED)
 
     def _note_moves(self, connection: Connection, entries: list[_Entry]) -> None:
         moves = []
@@ -321,44 +345,6 @@ class _Child:
             return [(*row, is_ours(row[at], prefix)) for row in own]
         repeats = tuple(held[at] for at in self._repeats)
         return [row + repeats for row in own] if repeats else list(own)
-
-
-class _ProductTags:
-    """Tags of products as last seen on a line; a product on a line without tags has none."""
-
-    def __init__(self, columns: Mapping[str, Sequence[str]]) -> None:
-        self._product = columns["product_tags"].index("product_id")
-        self._tag = columns["product_tags"].index("tag")
-        self._lines = next((name for name in ("order_lines", "cart_lines") if name in columns), None)
-        self._line_product = columns[self._lines].index("product_id") if self._lines else 0
-        self._seen: dict[int, frozenset[str]] = {}
-
-    def replace(self, connection: Connection, records: Sequence[Rows]) -> None:
-        tags: dict[int, set[str]] = {}
-        for rows in records:
-            for line in rows.get(self._lines, ()) if self._lines else ():
-                if line[self._line_product] is not None:
-                    tags.setdefault(line[self._line_product], set())
-            for row in rows.get("product_tags", ()):
-                tags.setdefault(row[self._product], set()).add(row[self._tag])
-        fresh = {product: own for product, own in tags.items() if self._seen.get(product) != frozenset(own)}
-        if not fresh:
-            return
-        stored: dict[int, set[str]] = {product: set() for product in fresh}
-        for product, tag in connection.exec_driver_sql(
-            "SELECT product_id, tag FROM product_tags WHERE product_id IN (SELECT value FROM json_each(?))",
-            (listed(fresh),),
-        ):
-            stored[product].add(tag)
-        gone = [(product, tag) for product, own in fresh.items() for tag in stored[product] - own]
-        come = [(product, tag) for product, own in fresh.items() for tag in own - stored[product]]
-        if gone:
-            connection.exec_driver_sql("DELETE FROM product_tags WHERE product_id = ? AND tag = ?", gone)
-        if come:
-            connection.exec_driver_sql("INSERT INTO product_tags (product_id, tag) VALUES (?, ?)", come)
-        if len(self._seen) > _TAGS_KNOWN:
-            self._seen.clear()
-        self._seen.update((product, frozenset(own)) for product, own in fresh.items())
 
 
 def is_ours(tag: str, prefix: str) -> bool:

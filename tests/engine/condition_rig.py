@@ -22,6 +22,8 @@ from sync.store.tables import SQLModel
 STEP = 2700
 ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "America/New_York")
 TEXTS = ("Tea", "tea", "O'Brien", "Ärger", "")
+EMAILS = ("email.opened", "email.clicked", "email.received", "email.bounced", "email.unsubscribed")
+NAMES = ("FORM_SUBMITTED", "form_submitted", "Email.opened", "emailing")
 CODES = ("WELCOME", "welcome", "X''1")
 STATUSES = ("SUBSCRIBED", "UNSUBSCRIBED", "PENDING")
 TABLES = (
@@ -32,6 +34,7 @@ TABLES = (
     "order_codes",
     "order_lines",
     "carts",
+    "events",
     "store_figures",
     "membership",
     "membership_event",
@@ -60,11 +63,19 @@ class Cart:
 
 
 @dataclass
+class Event:
+    at: int
+    name: str | None
+    campaign: str | None
+
+
+@dataclass
 class Person:
     values: dict[str, Any]
     tags: list[str]
     orders: list[Order]
     carts: list[Cart]
+    events: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -143,6 +154,15 @@ def worlds(draw: st.DrawFn) -> World:
             ),
             max_size=2,
         ),
+        events=st.lists(
+            st.builds(
+                Event,
+                at=_ago(now),
+                name=st.sampled_from((*EMAILS, *NAMES, None)),
+                campaign=st.sampled_from((*TEXTS, None)),
+            ),
+            max_size=4,
+        ),
     )
     return World(
         now=now,
@@ -181,6 +201,10 @@ def fill(conn: Connection, world: World) -> None:
             done = None if cart.open else cart.created + 60
             row = {"id": number, "customer_id": person_id, "created_at": cart.created, "completed_at": done}
             conn.execute(insert(tables["carts"]).values(**row, total=cart.total, currency="EUR"))
+        for event in person.events:
+            number += 1
+            row = {"id": number, "customer_id": person_id, "at": event.at, "name": event.name}
+            conn.execute(insert(tables["events"]).values(**row, campaign=event.campaign))
     for name, value in world.figures.items():
         conn.execute(insert(store_figures).values(name=name, value=value))
 
@@ -317,7 +341,20 @@ def _matches(world: World) -> st.SearchStrategy[Any]:
         _numeric_tests(argument("age_hours")),
         st.builds(t.Compare, st.just("="), argument("later_order"), st.booleans().map(t.Truth)),
     )
-    kinds = (("orders_placed", placed), ("products_purchased", bought), ("checkouts_abandoned", left))
+    common = (_date_tests(argument("date"), day), _numeric_tests(argument("count")))
+    mailed = st.one_of(*common, _text_tests("campaign", TEXTS))
+    happened = st.one_of(
+        *common,
+        _text_tests("name", (*NAMES, "email.opened")),
+        st.builds(t.Contains, argument("name"), st.sampled_from(("form", "email."))),
+    )
+    kinds = (
+        ("orders_placed", placed),
+        ("products_purchased", bought),
+        ("checkouts_abandoned", left),
+        *((name, mailed) for name in EMAILS),
+        ("events", happened),
+    )
     return st.one_of(
         *(
             st.builds(t.Matches, st.just(name), st.lists(_negatable(tests), max_size=3).map(tuple))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from connector.base import WITHHELD, Cursor, Finding, Page, Record, Shop, Stream
-from connector.errors import BadRequest
+from connector.errors import BadRequest, ScopeError
 from mappings.keys import key
 from mappings.load import MappingError
 
@@ -18,17 +18,39 @@ COLUMNS: dict[str, dict[str, tuple[str, ...]]] = {
         "customer_tags": ("customer_id", "tag"),
     },
     "orders": {
-        "orders": ("id", "source_customer_id", "email_key", "placed_at", "updated_at", "currency", "total", "refunded"),
+        "orders": (
+            "id",
+            "source_customer_id",
+            "email_key",
+            "placed_at",
+            "updated_at",
+            "currency",
+            "total",
+            "refunded",
+            "checkout_key",
+        ),
         "order_lines": ("id", "order_id", "product_id", "quantity", "net"),
         "refunds": ("id", "order_id", "refunded_at", "amount"),
         "order_codes": ("order_id", "code"),
         "product_tags": ("product_id", "tag"),
     },
     "carts": {
-        "carts": ("id", "source_customer_id", "email_key", "created_at", "updated_at", "completed_at", "total"),
+        "carts": (
+            "id",
+            "source_customer_id",
+            "email_key",
+            "created_at",
+            "updated_at",
+            "completed_at",
+            "total",
+            "checkout_key",
+        ),
         "cart_lines": ("id", "cart_id", "product_id", "quantity", "gross"),
     },
+    "products": {"products": ("id", "title", "category", "brand", "updated_at")},
+    "events": {"events": ("id", "source_customer_id", "email_key", "name", "campaign", "at", "updated_at")},
 }
+COLUMNS["email_events"] = COLUMNS["events"]
 
 
 _FED = {
@@ -51,7 +73,8 @@ def customer(number: int, at: int = NOW - 1000, email: str | None = None, **fact
 
 def order(number: int, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
     """An order's record of one line."""
-    blank = {"email": None, "placed_at": at, "total": 1000, "refunded": 0, "refunds": [], "codes": [], "tags": {}}
+    blank = {"email": None, "placed_at": at, "total": 1000, "refunded": 0, "refunds": [], "codes": [], "tags": {},
+             "checkout": None}  # fmt: skip
     lines = [{"id": number * 10, "product_id": number, "quantity": 1, "net": 1000}]
     return {"id": number, "updated_at": at, "customer": who, **blank, "lines": lines, **facts}
 
@@ -59,8 +82,19 @@ def order(number: int, at: int = NOW - 1000, who: int | None = None, **facts: An
 def cart(number: int, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
     """A cart's record of one line."""
     lines = [{"id": 1, "product_id": 7, "quantity": 1, "gross": 900}]
-    blank = {"email": None, "created_at": at, "completed_at": None, "total": 900}
+    blank = {"email": None, "created_at": at, "completed_at": None, "total": 900, "checkout": None}
     return {"id": number, "updated_at": at, "customer": who, **blank, "lines": lines, **facts}
+
+
+def product(number: int, at: int = NOW - 1000, category: str | None = "Tea", **facts: Any) -> dict[str, Any]:
+    """A product's record."""
+    return {"id": number, "updated_at": at, "title": f"T{number}", "category": category, "brand": None, **facts}
+
+
+def event(number: int, name: str, at: int = NOW - 1000, who: int | None = None, **facts: Any) -> dict[str, Any]:
+    """The record of something that a person did."""
+    return {"id": number, "updated_at": at, "at": at, "name": name, "customer": who, "email": None, "campaign": None,
+            **facts}  # fmt: skip
 
 
 class FakeSource:
@@ -139,7 +173,10 @@ class FakeSource:
         return str(uuid5(NAMESPACE_URL, f"{name}/{number}")) if self.guids else number
 
     def to_rows(self, stream: Stream) -> Callable[[Record], Mapping[str, list[tuple[Any, ...]]]]:
-        return {"customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows}[stream.name]
+        return {
+            "customers": _customer_rows, "orders": _order_rows, "carts": _cart_rows, "products": _product_rows,
+            "events": _event_rows, "email_events": _event_rows,
+        }[stream.name]  # fmt: skip
 
     def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
         return COLUMNS[stream.name]
@@ -176,6 +213,37 @@ class FakeSource:
         return {**own, **dict.fromkeys(refused), WITHHELD: _FED[refused]} if refused else own
 
 
+class WideSource(FakeSource):
+    """With products, of which its lines say nothing but the id, and with events. `closed` streams may not be read."""
+
+    streams = (
+        Stream("email_events", table="events", optional=True),
+        Stream("events", optional=True),
+        *FakeSource.streams,
+        Stream("products", optional=True),
+    )
+
+    def __init__(self, size: int = 3, **records: list[dict[str, Any]]) -> None:
+        super().__init__(size, **{"products": [], "events": [], "email_events": [], **records})
+        self.closed: set[str] = set()
+
+    def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
+        for number, page in enumerate(super().pages(stream, since)):
+            if stream.name in self.closed:
+                raise ScopeError("fake", stream.name, "the key lacks a permission", f"r{self.served}-{number}")
+            yield page
+
+
+def _product_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
+    named = (record[name] for name in COLUMNS["products"]["products"][1:])
+    return {"products": [(_id(record["id"]), *named)]}
+
+
+def _event_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
+    told = (record["name"], record["campaign"], record["at"], record["updated_at"])
+    return {"events": [(_id(record["id"]), _id(record["customer"]), _key(record["email"]), *told)]}
+
+
 def _key(email: str | None) -> str | None:
     return email.strip().lower() if email else None
 
@@ -198,7 +266,7 @@ def _customer_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
 
 def _order_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
     number, placed, updated = _id(record["id"]), record["placed_at"], record["updated_at"]
-    money = ("EUR", record["total"], record["refunded"])
+    money = ("EUR", record["total"], record["refunded"], record["checkout"])
     return {
         "orders": [(number, _id(record["customer"]), _key(record["email"]), placed, updated, *money)],
         "order_lines": [(e["id"], number, e["product_id"], e["quantity"], e["net"]) for e in record["lines"]],
@@ -211,6 +279,8 @@ def _order_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
 def _cart_rows(record: Record) -> Mapping[str, list[tuple[Any, ...]]]:
     number, times = _id(record["id"]), (record["created_at"], record["updated_at"], record["completed_at"])
     return {
-        "carts": [(number, _id(record["customer"]), _key(record["email"]), *times, record["total"])],
+        "carts": [
+            (number, _id(record["customer"]), _key(record["email"]), *times, record["total"], record["checkout"])
+        ],
         "cart_lines": [(e["id"], number, e["product_id"], e["quantity"], e["gross"]) for e in record["lines"]],
     }

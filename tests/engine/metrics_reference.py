@@ -50,6 +50,7 @@ class Bought:
     gone: int | None = None
     refunds: list[Back] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    checkout: int | None = None
 
     @property
     def refunded(self) -> int:
@@ -67,6 +68,17 @@ class Basket:
     currency: str = "EUR"
     completed: int | None = None
     gone: int | None = None
+    checkout: int | None = None
+
+
+@dataclass
+class Deed:
+    """Something done that is no order and no cart."""
+
+    id: int
+    owner: int | None
+    at: int
+    name: str
 
 
 @dataclass
@@ -82,6 +94,7 @@ class History:
     people: list[Person]
     orders: list[Bought]
     carts: list[Basket]
+    deeds: list[Deed] = field(default_factory=list)
 
 
 def before(history: History, now: int) -> History:
@@ -95,16 +108,17 @@ def before(history: History, now: int) -> History:
         Bought(
             o.id, o.owner, o.at, o.gross, o.discount, o.total, o.currency, o.status, o.coupon, o.test,
             past(o.cancelled), past(o.gone), [back for back in o.refunds if back.at < now], o.lines,
+            o.checkout,
         )
         for o in history.orders
         if o.at < now
     ]  # fmt: skip
     carts = [
-        Basket(c.id, c.owner, c.at, c.total, c.currency, past(c.completed), past(c.gone))
+        Basket(c.id, c.owner, c.at, c.total, c.currency, past(c.completed), past(c.gone), c.checkout)
         for c in history.carts
         if c.at < now
     ]
-    return History(people, orders, carts)
+    return History(people, orders, carts, [deed for deed in history.deeds if deed.at < now])
 
 
 def counts(order: Bought, switches: dict[str, bool]) -> bool:
@@ -141,6 +155,8 @@ def metrics(history: History, now: int, zone: ZoneInfo, switches: dict[str, bool
     live = [p for p in history.people if p.gone is None and p.merged is None]
     found: dict[int, dict[str, Value]] = {}
     gaps: dict[int, list[int]] = {}
+    bought = {o.checkout for o in history.orders if o.gone is None} - {None}
+    left = [c for c in history.carts if c.completed is None and c.gone is None and c.checkout not in bought]
     for person in live:
         mine = sorted(
             (o for o in history.orders if o.owner == person.id and counts(o, switches)), key=lambda o: (o.at, o.id)
@@ -151,7 +167,8 @@ def metrics(history: History, now: int, zone: ZoneInfo, switches: dict[str, bool
         row |= _orders(mine, days, now, zone)
         row |= _intervals(mine, days, gaps[person.id])
         row |= _lines(mine)
-        row |= _carts([c for c in history.carts if c.owner == person.id], mine, now)
+        row |= _carts([c for c in left if c.owner == person.id], mine, now)
+        row |= _mails([deed for deed in history.deeds if deed.owner == person.id], now)
     _store(found, gaps, now)
     return found
 
@@ -237,8 +254,20 @@ def _lines(mine: list[Bought]) -> dict[str, Value]:
     return row
 
 
-def _carts(carts: list[Basket], mine: list[Bought], now: int) -> dict[str, Value]:
-    open_ones = [c for c in carts if c.completed is None and c.gone is None]
+def _mails(deeds: list[Deed], now: int) -> dict[str, Value]:
+    times = {name: [deed.at for deed in deeds if deed.name == f"email.{name}"] for name in _MAILED}
+    return {
+        "last_email_open_date": max(times["opened"], default=None),
+        "last_email_click_date": max(times["clicked"], default=None),
+        "email_clicks_last_90d": sum(at >= now - 90 * DAY for at in times["clicked"]),
+        "email_received_last_90d": sum(at >= now - 90 * DAY for at in times["received"]),
+    }
+
+
+_MAILED = ("opened", "clicked", "received")
+
+
+def _carts(open_ones: list[Basket], mine: list[Bought], now: int) -> dict[str, Value]:
     recent = [c for c in open_ones if c.at >= now - 30 * DAY]
     return {
         "open_carts": len(open_ones),

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
-from metrics_reference import DAY, Back, Basket, Bought, History, Line, Person, Value, local_date
+from metrics_reference import DAY, Back, Basket, Bought, Deed, History, Line, Person, Value, local_date
 
 from sync.metrics.table import HIDDEN, PERSONAL, STORE
 from sync.store.engine import Connection, Store
@@ -15,7 +15,7 @@ from sync.store.engine import Connection, Store
 NOW = 1795219200
 BERLIN = ZoneInfo("Europe/Berlin")
 TABLES = (
-    "customers", "orders", "order_lines", "refunds", "order_codes", "carts", "cart_lines", "dirty", "meta",
+    "customers", "orders", "order_lines", "refunds", "order_codes", "carts", "cart_lines", "events", "dirty", "meta",
     "customer_metrics", "customer_gaps", "store_gaps", "store_figures", "customer_tags",
 )  # fmt: skip
 SHOWN = [name for name in (*PERSONAL, *STORE) if name not in HIDDEN]
@@ -34,6 +34,10 @@ names = st.sampled_from([None, "Ähre", "Zug", "apple", "Apple", "\U0001f600", "
 lines = st.builds(
     Line, st.sampled_from([None, 1, 2, 3]), names, names, st.integers(1, 3), st.sampled_from([0, 1, 100, 250])
 )
+
+
+checkouts = st.sampled_from([None, None, 1, 2, 3])
+deeds = st.sampled_from(["email.opened", "email.clicked", "email.received", "email.bounced", "FORM_SUBMITTED"])
 
 
 @st.composite
@@ -57,6 +61,7 @@ def orders(draw: st.DrawFn, number: int, owners: list[int | None]) -> Bought:
         gone if gone is None else max(gone, at),
         [Back(max(draw(instants), at), total // part) for part in draw(st.sampled_from([[], [], [4], [4, 2], [1]]))],
         draw(st.lists(lines, max_size=3)),
+        draw(checkouts),
     )
 
 
@@ -65,7 +70,8 @@ def carts(draw: st.DrawFn, number: int, owners: list[int | None]) -> Basket:
     """One cart; it is completed after it was begun."""
     at, done = draw(instants), draw(later)
     owner, total = draw(st.sampled_from(owners)), draw(st.sampled_from([0, 100, 5000]))
-    return Basket(number, owner, at, total, draw(st.sampled_from(["EUR", "USD"])), done and max(done, at), draw(later))
+    return Basket(number, owner, at, total, draw(st.sampled_from(["EUR", "USD"])), done and max(done, at), draw(later),
+                  draw(checkouts))  # fmt: skip
 
 
 @st.composite
@@ -86,12 +92,16 @@ def histories(draw: st.DrawFn, people: int = 5, most_orders: int = 24) -> Histor
         persons,
         [draw(orders(n + 1, owners)) for n in range(sizes[0])],
         [draw(carts(n + 1, owners)) for n in range(sizes[1])],
+        [
+            Deed(n + 1, draw(st.sampled_from(owners)), draw(instants), draw(deeds))
+            for n in range(draw(st.integers(0, 4)))
+        ],
     )
 
 
 def put(connection: Connection, history: History, zone: ZoneInfo) -> None:
     """Make the store hold this history and nothing else that can be derived from facts."""
-    for table in ("customers", "orders", "order_lines", "refunds", "carts"):
+    for table in ("customers", "orders", "order_lines", "refunds", "carts", "events"):
         connection.exec_driver_sql(f"DELETE FROM {table}")
     _insert(connection, "customers", ("id", "created_at", "gone_at", "merged_into"), [
         (p.id, p.since, p.gone, p.merged) for p in history.people
@@ -102,6 +112,7 @@ def put(connection: Connection, history: History, zone: ZoneInfo) -> None:
         (
             "id", "customer_id", "placed_at", "local_day", "local_month", "created_at", "currency", "gross", "discount",
             "total", "refunded", "coupon", "test", "cancelled_at", "status", "gone_at",
+            "checkout_key",
         ),
         [_order(o, local_date(o.at, zone)) for o in history.orders],
     )  # fmt: skip
@@ -124,8 +135,14 @@ def put(connection: Connection, history: History, zone: ZoneInfo) -> None:
     _insert(
         connection,
         "carts",
-        ("id", "customer_id", "created_at", "currency", "total", "completed_at", "gone_at"),
-        [(c.id, c.owner, c.at, c.currency, c.total, c.completed, c.gone) for c in history.carts],
+        ("id", "customer_id", "created_at", "currency", "total", "completed_at", "gone_at", "checkout_key"),
+        [(c.id, c.owner, c.at, c.currency, c.total, c.completed, c.gone, c.checkout) for c in history.carts],
+    )
+    _insert(
+        connection,
+        "events",
+        ("id", "customer_id", "at", "name"),
+        [(deed.id, deed.owner, deed.at, deed.name) for deed in history.deeds],
     )
 
 
@@ -133,6 +150,7 @@ def _order(o: Bought, day: date) -> tuple[Any, ...]:
     return (
         o.id, o.owner, o.at, day.toordinal() - 719163, day.year * 12 + day.month - 1, o.at, o.currency, o.gross,
         o.discount, o.total, o.refunded, o.coupon, o.test, o.cancelled, o.status, o.gone,
+        o.checkout,
     )  # fmt: skip
 
 

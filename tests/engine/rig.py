@@ -18,7 +18,7 @@ from sync.store.engine import Store, open_store
 UTC = ZoneInfo("UTC")
 FACTS = (
     "customers", "customer_tags", "orders", "order_lines", "order_codes",
-    "refunds", "carts", "cart_lines", "product_tags",
+    "refunds", "carts", "cart_lines", "product_tags", "products", "events",
 )  # fmt: skip
 
 

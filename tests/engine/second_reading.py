@@ -156,7 +156,7 @@ class Reader:
         tests = [(argument, _about(argument)) for argument in node.arguments]
         events = [
             event
-            for event in getattr(self, f"_{node.function}")()
+            for event in self._events(node.function)
             if all(
                 Reader(self.world, self.person, event).truth(test) is True
                 for test, name in tests
@@ -173,6 +173,15 @@ class Reader:
         return all(
             Reader(self.world, self.person, sums).truth(test) is True for test, name in tests if name in aggregates
         )
+
+    def _events(self, function: str) -> list[dict[str, Any]]:
+        named = [(one.name, {"date": one.at, "name": one.name, "campaign": one.campaign}) for one in self.person.events]
+        if function == "events":
+            return [event for name, event in named if name is not None and not name.startswith("email.")]
+        if function.startswith("email."):
+            return [event for name, event in named if name == function]
+        found: list[dict[str, Any]] = getattr(self, f"_{function}")()
+        return found
 
     def _orders_placed(self) -> list[dict[str, Any]]:
         return [

@@ -10,7 +10,7 @@ from sync.segments.catalogue import Segment, load
 from sync.segments.fixtures import check
 
 SEGMENTS = load(["all"])
-KEPT = {"customers", "orders", "carts"}
+KEPT = {"customers", "products", "orders", "carts"}
 
 
 def test_everybody_is_where_the_entries_say() -> None:

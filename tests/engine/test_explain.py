@@ -172,7 +172,7 @@ def test_an_unavailable_segment_says_why(conn: Connection) -> None:
     """No clauses, no membership, the missing source."""
     person = Fixture(conn).person({})
     found = _explain(conn, "email.clicked NOT MATCHES ()", person)
-    assert (found.member, found.clause, found.missing) == (False, None, "e-mail events never read")
+    assert (found.member, found.clause, found.missing) == (False, None, "email_events never read")
 
 
 def test_explanations_equal_membership_over_the_catalogue(conn: Connection) -> None:

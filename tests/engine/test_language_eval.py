@@ -24,7 +24,7 @@ from sync.segments.language import Rule, parse
 from sync.segments.problems import Origin
 from sync.store.tables import SQLModel
 
-READ = frozenset({"customers", "orders", "carts"})
+READ = frozenset({"customers", "products", "orders", "carts", "events", "email_events"})
 SOME = World(now=1_500_000_300, zone=ZoneInfo("Europe/Berlin"), people=[], figures={})
 
 

@@ -8,12 +8,13 @@ from copy import deepcopy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics_reference import DAY, Basket, Bought, History, Person, before, metrics
+from metrics_reference import DAY, Basket, Bought, Deed, History, Person, before, metrics
 from metrics_rig import (
     BERLIN,
     NOW,
     carts,
     clear,
+    deeds,
     everything,
     histories,
     instants,
@@ -42,11 +43,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def change(data: st.DataObject, history: History) -> set[int]:
     """Something happens in the shop; returns whom it touches, as the store would mark them."""
     owners: list[int | None] = [*(person.id for person in history.people), None]
-    kind = data.draw(st.sampled_from(["order", "cancel", "cart", "complete", "gone", "back", "person"]))
+    kind = data.draw(st.sampled_from(["order", "cancel", "cart", "complete", "gone", "back", "person", "deed"]))
     touched: set[int | None] = set()
     if kind == "order":
         history.orders.append(data.draw(orders(1000 + len(history.orders), owners)))
-        touched = {history.orders[-1].owner}
+        key = history.orders[-1].checkout
+        touched = {history.orders[-1].owner, *(c.owner for c in history.carts if key is not None and c.checkout == key)}
+    elif kind == "deed":
+        owner, at = data.draw(st.sampled_from(owners)), data.draw(instants)
+        history.deeds.append(Deed(1000 + len(history.deeds), owner, at, data.draw(deeds)))
+        touched = {owner}
     elif kind == "cancel" and history.orders:
         order = data.draw(st.sampled_from(history.orders))
         order.cancelled = NOW - 1
@@ -105,6 +111,7 @@ def test_the_next_evaluation_is_the_next_change(store: Store, history: History) 
     windows = (
         "orders_last_30d", "orders_last_90d", "orders_last_365d", "spent_last_90d", "spent_last_365d",
         "spent_prior_90d", "purchase_days_last_365d", "open_carts_last_30d", "open_carts_without_later_order",
+        "email_clicks_last_90d", "email_received_last_90d",
     )  # fmt: skip
     today = metrics(history, NOW, BERLIN, {})
     for key, instant in due.items():

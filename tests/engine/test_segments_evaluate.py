@@ -141,7 +141,7 @@ def test_a_segment_whose_source_was_never_read_is_left_as_it_is(conn: Connection
     quiet = _segment("quiet", "email.clicked NOT MATCHES (date > -90d)")
     naming = replace(_segment("naming", "NOT IN SEGMENT 'quiet'"), sources=quiet.sources)
     changes = _evaluate(conn, quiet, naming)
-    assert [(one.size, one.missing) for one in changes.segments] == [(0, "e-mail events never read")] * 2
+    assert [(one.size, one.missing) for one in changes.segments] == [(0, "email_events never read")] * 2
     carts = _segment("carts", "open_carts = 0")
     assert _evaluate(conn, carts, run=2).segments[0].size == 1
     lost = _evaluate(conn, carts, run=3, read=frozenset({"customers", "orders"})).segments[0]

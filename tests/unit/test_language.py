@@ -149,7 +149,7 @@ def test_a_rule_knows_what_it_reads() -> None:
     assert rule.reads == {"amount_spent", "customer_tags"}
     assert rule.functions == {"email.opened", "checkouts_abandoned"}
     assert (rule.figures, rule.segments) == ({"order_value_p80"}, {"x"})
-    assert rule.sources == {"orders", "customers", "carts", "e-mail events"}
+    assert rule.sources == {"orders", "customers", "carts", "email_events"}
 
 
 @given(st.text(alphabet=st.characters(blacklist_categories=("Cs",)), max_size=30))

@@ -34,6 +34,7 @@ CREATE TABLE carts (
 	completed_at INTEGER, 
 	currency VARCHAR, 
 	total INTEGER DEFAULT 0 NOT NULL, 
+	checkout_key INTEGER, 
 	gone_at INTEGER, 
 	digest INTEGER, 
 	PRIMARY KEY (id)
@@ -84,6 +85,10 @@ CREATE TABLE customer_before (
 	open_carts_without_later_order INTEGER, 
 	nov_dec_orders_share FLOAT, 
 	weekend_orders_share FLOAT, 
+	last_email_open_date INTEGER, 
+	last_email_click_date INTEGER, 
+	email_clicks_last_90d INTEGER, 
+	email_received_last_90d INTEGER, 
 	money_orders INTEGER, 
 	first_order_id INTEGER, 
 	second_purchase_gap INTEGER, 
@@ -145,6 +150,10 @@ CREATE TABLE customer_metrics (
 	open_carts_without_later_order INTEGER, 
 	nov_dec_orders_share FLOAT, 
 	weekend_orders_share FLOAT, 
+	last_email_open_date INTEGER, 
+	last_email_click_date INTEGER, 
+	email_clicks_last_90d INTEGER, 
+	email_received_last_90d INTEGER, 
 	money_orders INTEGER, 
 	first_order_id INTEGER, 
 	second_purchase_gap INTEGER, 
@@ -203,6 +212,19 @@ CREATE TABLE evaluation (
 	since INTEGER, 
 	ruled VARCHAR NOT NULL, 
 	PRIMARY KEY (run_id)
+);
+CREATE TABLE events (
+	id INTEGER NOT NULL, 
+	customer_id INTEGER, 
+	source_customer_id INTEGER, 
+	email_key VARCHAR, 
+	name VARCHAR, 
+	campaign VARCHAR, 
+	at INTEGER, 
+	updated_at INTEGER, 
+	gone_at INTEGER, 
+	digest INTEGER, 
+	PRIMARY KEY (id)
 );
 CREATE TABLE external_id (
 	id INTEGER NOT NULL, 
@@ -314,6 +336,7 @@ CREATE TABLE orders (
 	cancelled_at INTEGER, 
 	status VARCHAR, 
 	channel VARCHAR, 
+	checkout_key INTEGER, 
 	gone_at INTEGER, 
 	digest INTEGER, 
 	PRIMARY KEY (id)
@@ -364,6 +387,16 @@ CREATE TABLE product_tags (
 	PRIMARY KEY (product_id, tag)
 )
  WITHOUT ROWID;
+CREATE TABLE products (
+	id INTEGER NOT NULL, 
+	title VARCHAR, 
+	category VARCHAR, 
+	brand VARCHAR, 
+	updated_at INTEGER, 
+	gone_at INTEGER, 
+	digest INTEGER, 
+	PRIMARY KEY (id)
+);
 CREATE TABLE quarantine (
 	stream VARCHAR NOT NULL, 
 	record_id VARCHAR NOT NULL, 
