@@ -85,6 +85,8 @@ def pull(
     with store.begin() as connection:
         left_out = _left_out(connection, streams, refused)
         unreadable = state.unreadable(connection)
+        if only is None:
+            build_indexes(connection)
     intakes = {
         stream.name: Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
         for stream in source.streams

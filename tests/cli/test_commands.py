@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -305,6 +306,25 @@ def test_status_reads_stored_rows_only(shop: TestShop) -> None:
     assert re.search(r"^\d+ orders? in USD \([\d.]+ USD in all\)", text, re.MULTILINE) or "in USD" not in text
     check_private(text, shop)
     assert shop.requests() == calls
+
+
+def test_status_says_what_cannot_be_seen(changeable: TestShop) -> None:
+    """Streams that the key may not read with the platform's word, and what the platform shows to nobody."""
+    refused, unseen = "shopify: products: access denied", "carts of guests who gave no address"
+    with sqlite3.connect(changeable.folder / "regulars.db") as database:
+        database.execute("INSERT INTO stream_state (stream) VALUES ('products')")
+        database.execute("INSERT INTO meta VALUES ('unreadable', json_object('products', ?))", (refused,))
+        database.execute(
+            "UPDATE meta SET value = json_set(value, '$.notes', json_array(?)) WHERE key = 'shop'", (unseen,)
+        )
+    database.close()
+    found = answer(changeable, "status", "--json").json()
+    assert found["unseen"] == [unseen]
+    assert "notes" not in found["shop"]
+    assert {its["stream"]: its["unreadable"] for its in found["streams"] if its["unreadable"]} == {"products": refused}
+    text = answer(changeable, "status").out
+    assert f"products: not readable: {refused}" in text
+    assert f"Cannot be seen: {unseen}" in text
 
 
 def test_a_held_run_says_why_once(changeable: TestShop) -> None:

@@ -17,7 +17,7 @@ from sync.segments.problems import Origin
 from sync.segments.show import show
 from sync.store.tables import SQLModel
 
-READ = frozenset({"customers", "orders", "carts"})
+READ = frozenset({"customers", "products", "orders", "carts", "events"})
 DAY = 86400
 
 
@@ -35,9 +35,9 @@ def _segment(where: str, key: str = "s") -> Segment:
     return Segment(key=key, name=key, where=where, rule=rule, origin=Origin("t"), rule_hash=where, sources=rule.sources)
 
 
-def _explain(conn: Connection, where: str, person: int, *others: Segment) -> Explanation:
+def _explain(conn: Connection, where: str, person: int, *others: Segment, read: frozenset[str] = READ) -> Explanation:
     segment = _segment(where)
-    return explain(conn, segment, person, [*others, segment], now=NOW, settings=SETTINGS, sources_read=READ)
+    return explain(conn, segment, person, [*others, segment], now=NOW, settings=SETTINGS, sources_read=read)
 
 
 def test_values_are_shown_in_their_own_unit(conn: Connection) -> None:
@@ -86,6 +86,29 @@ def test_events_are_evidence_and_their_age_turns_the_answer(conn: Connection) ->
     assert [row["amount"] for row in cart.clause.evidence] == ["9.50"]
     assert cart.turns is not None
     assert cart.turns.at == NOW + 21 * 3600
+
+
+def test_what_people_did_is_evidence_too(conn: Connection) -> None:
+    """E-mails by their campaign, everything else by its name, each with its date; windows over them turn as others."""
+    did = [
+        {"name": "email.clicked", "days": 3, "campaign": "Spring"},
+        {"name": "email.opened", "days": 2, "campaign": "Spring"},
+        {"name": "FORM_SUBMITTED", "days": 1},
+    ]
+    person = Fixture(conn).person({"events": did, "email_clicks_last_90d": 1})
+    read = READ | {"email_events"}
+    clicked = _explain(conn, "email.clicked MATCHES (campaign = 'Spring', date >= -30d)", person, read=read)
+    assert clicked.clause is not None
+    assert clicked.clause.words.startswith("an e-mail was clicked (campaign is 'Spring'")
+    assert clicked.clause.evidence == ({"date": "2026-11-18T12:00+00:00", "campaign": "Spring"},)
+    assert clicked.member
+    assert clicked.turns is not None
+    assert (clicked.turns.day, clicked.turns.enters) == (date(2026, 12, 19), False)
+    any_name = _explain(conn, "events MATCHES (count >= 1)", person)
+    assert any_name.clause is not None
+    assert [row["name"] for row in any_name.clause.evidence] == ["FORM_SUBMITTED"]
+    number = _explain(conn, "email_clicks_last_90d >= 3", person, read=read)
+    assert number.needs == ("email clicks last 90d reaches 3 (1 now, 2 away)",)
 
 
 def test_a_rank_names_the_cut_it_missed(conn: Connection) -> None:
