@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from connector.base import Cursor, Page
-from connector.errors import ScopeError
+from connector.errors import BadReply, ScopeError
 from connector.wix import wire_catalogue as wire
 from connector.wix.connection import Connection
 from connector.wix.contacts import chunks
@@ -45,7 +45,7 @@ class Products:
         with _withheld():
             for chunk in chunks(ids, limits().pages.products):
                 v3 = self._version() == wire.V3
-                call = wire.products_v3(wire.ids(chunk), None) if v3 else wire.products_v1(wire.ids(chunk), 0)
+                call = wire.products_v3(wire.ids(chunk), None) if v3 else wire.products_v1(wire.ids(chunk))
                 found = records(self._connection.read(call), "products")
                 names = self._categories() if v3 else self._collections()
                 yield Page(_named(found, names), None, meter.lap())
@@ -71,15 +71,18 @@ class Products:
     def _pages_v1(self, since: Cursor, meter: Meter) -> Iterator[Page]:
         names = self._collections()
         matching = {} if since.high_water is None else {"lastUpdated": {"$gte": iso(since.high_water)}}
-        offset = 0
-        while True:
-            body = self._connection.read(wire.products_v1(matching, offset))
+        token = since.page_token or ""
+        last = int(token) if token.isdecimal() else None
+        more = True
+        while more:
+            call = wire.products_v1(matching, last)
+            body = self._connection.read(call)
             found = records(body, "products")
-            offset += len(found)
-            more = bool(found) and _more(body, offset, len(found), limits().pages.products)
-            yield Page(_named(found, names), str(offset) if more else None, meter.lap())
-            if not more:
-                return
+            more = bool(found) and _more(body, len(found), len(found), limits().pages.products)
+            before, last = last, max((int(each.get("numericId") or 0) for each in found), default=last)
+            if more and last == before:
+                raise BadReply(PLATFORM, call.operation, "paging runs in a circle; stopped, run again to begin anew")
+            yield Page(_named(found, names), str(last) if more else None, meter.lap())
 
     def _categories(self) -> Mapping[str, str]:
         """Names by id; also when one of them changed last."""

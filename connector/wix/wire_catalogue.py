@@ -5,9 +5,10 @@ V3_CATALOG | STORES_NOT_INSTALLED}` (types, stores_catalog-versioning; dev.wix.c
 version 3 get 428 on a site of version 1 (dev.wix.com, Query Products (Catalog V1)).
 
 Version 1: `POST /stores-reader/v1/products/query` and `.../collections/query`. Filter and sort are JSON written as
-strings; offsets; at most 100; `numericId` ascends with creation and is there "for sorting and filtering when crawling
-all products" (types, stores_products); products have `collectionIds`, `brand`, `lastUpdated`; every product is also in
-the collection "All Products". Answers count in `totalResults`. Collections carry no date.
+strings, at most 100 a page. `numericId` ascends with creation; all products are read sorted by `[{"numericId": "asc"}]`
+with `{"numericId": {"$gt": last}}` (dev.wix.com, Stores Catalog: Filter and Sort). Products have `collectionIds`,
+`brand`, `lastUpdated` (types, stores_products); every product is also in the collection "All Products". Answers count
+in `totalResults`. Collections carry no date.
 Version 3: `POST /stores/v3/products/query`, cursors, at most 100; `mainCategoryId`, `brand{name}`, `updatedDate`;
 direct categories only with the field DIRECT_CATEGORIES_INFO (types, stores_products-v-3).
 `POST /categories/v1/categories/query` `{query, treeReference: {appNamespace: "@wix/stores"},
@@ -36,14 +37,15 @@ def version() -> Call:
     return Call("GetCatalogVersion", "GET", "/stores/v3/provision/version")
 
 
-def products_v1(matching: Mapping[str, Any], offset: int, limit: int | None = None) -> Call:
-    """A page of products in the order of their creation: those that come meanwhile are last."""
+def products_v1(matching: Mapping[str, Any], after: int | None = None) -> Call:
+    """A page of products in the order of their creation, those behind the number `after`."""
+    bound = {} if after is None else {"numericId": {"$gt": after}}
     query: dict[str, Any] = {
-        "sort": _json([{"fieldName": "numericId", "order": "ASC"}]),
-        "paging": {"limit": limit or limits().pages.products, "offset": offset},
+        "sort": _json([{"numericId": "asc"}]),
+        "paging": {"limit": limits().pages.products, "offset": 0},
     }
-    if matching:
-        query["filter"] = _json(matching)
+    if matching or bound:
+        query["filter"] = _json({**matching, **bound})
     return Call("QueryProductsV1", "POST", "/stores-reader/v1/products/query", json={"query": query})
 
 

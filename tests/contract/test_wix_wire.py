@@ -66,10 +66,9 @@ def test_orders_of_every_status_are_asked_for() -> None:
 
 def test_the_old_catalogue_takes_its_filter_as_text() -> None:
     """Version 1 wants JSON in a string, version 3 an object."""
-    query = wire_catalogue.products_v1({"lastUpdated": {"$gte": SINCE}}, 100).json["query"]
-    assert json.loads(query["filter"]) == {"lastUpdated": {"$gte": SINCE}}
-    assert json.loads(query["sort"]) == [{"fieldName": "numericId", "order": "ASC"}]
-    assert query["paging"] == {"limit": 100, "offset": 100}
+    query = wire_catalogue.products_v1({"lastUpdated": {"$gte": SINCE}}, 7).json["query"]
+    assert json.loads(query["filter"]) == {"lastUpdated": {"$gte": SINCE}, "numericId": {"$gt": 7}}
+    assert json.loads(query["sort"]) == [{"numericId": "asc"}]
 
 
 def test_a_log_goes_on_with_its_cursor_alone() -> None:
