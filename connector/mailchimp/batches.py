@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -71,7 +72,7 @@ class Batches:
                     raise
                 return dict.fromkeys(range(place, len(operations)), str(error)), error
             else:
-                found[place] = Answer(reply.status, None, orjson.loads(reply.body) if reply.body else {})
+                found[place] = Answer(reply.status, None, _object(reply.body))
         return {}, None
 
     def _together(
@@ -207,6 +208,11 @@ class _Waiting:
 
 def _left(jobs: Mapping[str, _Job], why: str) -> dict[int, str]:
     return {place: why for job in jobs.values() for place in job.places}
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    parsed = orjson.loads(body) if body else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def calls(operations: int) -> tuple[int, float]:

@@ -35,7 +35,7 @@ from connector.mailchimp.fields import Fields
 from connector.mailchimp.limits import limits
 from connector.mailchimp.paging import pages
 from connector.mailchimp.push import Push
-from connector.mailchimp.wire import PLATFORM, VERSION, MailchimpWire, NotFound, document
+from connector.mailchimp.wire import PLATFORM, VERSION, MailchimpWire, NotFound, Refused, document
 from connector.mailchimp.wire_members import ARCHIVED, Row, key
 from connector.mailchimp.wire_tags import Tag
 from connector.retry import Policy
@@ -86,7 +86,7 @@ class Mailchimp:
         self._client.send(wire_account.ping())
 
     def doctor(self) -> list[Finding]:
-        """Three cheap reads: a key has no scopes, it may do what its user may."""
+        """Four cheap reads: a key has no scopes, it may do what its user may."""
         return list(examine(self._client.send, self._audience, self.fields, self._prefix, adding=self._adding))
 
     def audience_name(self, key: str, name: str) -> str:
@@ -132,22 +132,24 @@ class Mailchimp:
         return found
 
     def create(self, audience: Audience) -> str:
-        """The id of a new, empty tag. When no answer comes, it is looked for before it is made again."""
+        """The id of a new, empty tag.
+
+        When no answer comes, it is looked for before it is made again; and when that is refused, because the first one
+        is there but does not show yet, it is looked for once more.
+        """
         request = wire_tags.create_tag(self._audience, audience.name)
-        since = self._clock.now() - SKEW
+        span = int(self._clock.now()), 0
+        lost = False
         for pause in (*PAUSES, None):
             try:
                 return wire_tags.created_id(request.operation, self._once.send(request))
             except PlatformError as error:
-                if error.definite or pause is None:
+                if pause is None or (error.definite and not (lost and isinstance(error, Refused))):
                     raise
+            lost = True
             self._clock.sleep(pause)
-            made = [
-                tag.id
-                for tag in self._tags()
-                if tag.name.casefold() == audience.name.casefold() and tag.created >= since
-            ]
-            if made:
+            span = span[0], int(self._clock.now())
+            if made := self.find([audience.name], made=span)[audience.name]:
                 return made[0]
         raise AssertionError("the last try returns or raises")
 

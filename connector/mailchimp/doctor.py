@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Call, Finding, Reply
+from connector.errors import BadRequest, ScopeError
 from connector.mailchimp import wire_account
 from connector.mailchimp.limits import limits
 from connector.mailchimp.paging import page_of
@@ -15,22 +16,21 @@ from connector.mailchimp.wire import PLATFORM, document
 def examine(
     send: Callable[[Call], Reply], audience: str, fields: Sequence[str], prefix: str, *, adding: bool
 ) -> Iterator[Finding]:
-    """Key, account, audience, room for merge fields: three calls."""
+    """Key, account, audience, room for merge fields, automations: four calls."""
     send(wire_account.ping())
     request = wire_account.get_account()
     account = document(request.operation, send(request), "account_name")
     plan = str(account.get("pricing_plan_type") or "unknown").replace("_", " ")
-    yield _ok(
-        f"the key opens account {account['account_name']!r} (plan: {plan}) as {account.get('role') or 'unknown role'}"
-    )
     request = wire_account.get_audiences()
     body = document(request.operation, send(page_of(request)), "lists")
+    role = account.get("role") or "a user of unknown role"
+    yield _ok(f"the key opens account {account['account_name']!r} as {role}; plan {plan}, audiences {_audiences(body)}")
     chosen = next((item for item in body["lists"] if item["id"] == audience), None)
     if chosen is None:
         yield _no_such_audience(audience, body["lists"])
         return
     yield from _audience(chosen, fields, adding=adding)
-    yield _automations(prefix)
+    yield _automations(send, audience, prefix)
 
 
 def _audience(chosen: Mapping[str, Any], fields: Sequence[str], *, adding: bool) -> Iterator[Finding]:
@@ -51,19 +51,31 @@ def _audience(chosen: Mapping[str, Any], fields: Sequence[str], *, adding: bool)
         yield Finding("warning", PLATFORM, text, "if they are not there yet, delete merge fields that nobody uses")
 
 
-def _automations(prefix: str) -> Finding:
+def _automations(send: Callable[[Call], Reply], audience: str, prefix: str) -> Finding:
     """The API lists only automations of the classic kind, which no tag starts.
 
     First fills are silent; everybody who joins later starts what hangs on the tag.
     """
     text = f"flows are not shown to programs: see under Automations what starts on tags that begin with {prefix!r}"
-    return Finding("ok", PLATFORM, text)
+    request = wire_account.get_automations()
+    try:
+        body = document(request.operation, send(page_of(request)), "automations")
+    except (ScopeError, BadRequest) as error:
+        return _ok(f"{text}; classic automations cannot be read ({error.text})")
+    classic = wire_account.running(body, audience)
+    return _ok(f"{text}; classic automations that run: {', '.join(classic)}" if classic else text)
 
 
 def _no_such_audience(audience: str, there: Sequence[Mapping[str, Any]]) -> Finding:
     named = ", ".join(f"{item['id']} ({item['name']})" for item in there) or "none"
     text = f"no audience {audience!r} in this account; those there are: {named}"
     return Finding("error", PLATFORM, text, "set audience_id in [mailchimp] to one of these ids")
+
+
+def _audiences(body: Mapping[str, Any]) -> str:
+    """How many there are, of how many the plan allows; -1 means no limit."""
+    most = (body.get("constraints") or {}).get("max_instances", -1)
+    return str(len(body["lists"])) if most < 0 else f"{len(body['lists'])} of {most}"
 
 
 def _ok(text: str) -> Finding:

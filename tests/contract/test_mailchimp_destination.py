@@ -7,7 +7,7 @@ import pytest
 from mailchimp_rig import NOW, problem, times
 from mailchimp_tagging import Tagging, removes
 
-from connector.base import Audience, FieldWrite, Person, Reply
+from connector.base import Audience, Reply
 from connector.errors import AuthError, BadRequest, Unavailable, WrongShop
 from connector.mailchimp import API_KEY, MailchimpSettings, platform
 from connector.mailchimp.wire_members import subscriber_hash
@@ -194,6 +194,18 @@ def test_a_tag_whose_making_was_not_answered_is_made_once(rig: Tagging, acted: b
     assert [str(each) for each in rig.audience.segments] == [tag]
 
 
+def test_a_tag_that_was_made_but_does_not_show_yet_is_waited_for(rig: Tagging) -> None:
+    """The answer was lost, the first look shows nothing, and a second making is refused: the tag is ours."""
+    rig.afterwards = times(1, Drop(), "POST", "/segments")
+    nothing = orjson.dumps({"segments": [], "list_id": rig.audience.id, "total_items": 0})
+    rig.instead = times(1, Reply(200, {}, nothing), "GET", "/segments")
+
+    tag = rig.destination.create(Audience("vip", "seg:vip"))
+
+    assert [str(each) for each in rig.audience.segments] == [tag]
+    assert rig.names() == ["postListsIdSegments", "previewASegment"] * 2
+
+
 def test_members_are_read_whatever_their_status(rig: Tagging) -> None:
     """The view that Mailchimp gives unasked leaves out who is not subscribed: they would be added for ever."""
     audience = rig.tag()
@@ -233,17 +245,21 @@ def test_the_key_s_data_centre_names_the_host(rig: Tagging) -> None:
 
 
 def test_doctor_tells_of_the_audience(rig: Tagging) -> None:
-    """Account, sizes, and that flows cannot be seen."""
+    """Account, plan, sizes, and that flows cannot be seen but for classic automations."""
     rig.people(1234)
+    rig.account.add_automation(rig.audience, "Happy birthday")
+    rig.account.add_automation(rig.audience, "Not yet", status="save")
+    rig.account.add_automation(rig.account.add_audience("Other"), "Elsewhere")
     rig.people(2, "unsubscribed", first=2000)
 
     findings = rig.destination.doctor()
 
     assert [finding.level for finding in findings] == ["ok"] * 3
-    assert "'Regulars Sandbox' (plan: monthly) as owner" in findings[0].text
+    assert "'Regulars Sandbox' as owner; plan monthly, audiences 2 of 2" in findings[0].text
     assert "1,234 subscribed, 2 unsubscribed, 0 cleaned" in findings[1].text
     assert "flows are not shown to programs" in findings[2].text
-    assert len(rig.seen) == 3
+    assert findings[2].text.endswith("classic automations that run: Happy birthday")
+    assert len(rig.seen) == 4
 
 
 def test_doctor_names_the_audiences_there_are() -> None:
@@ -269,86 +285,14 @@ def test_doctor_warns_of_what_costs() -> None:
     assert ["billed" in warnings[0].text, "29 merge fields of 30" in warnings[1].text] == [True, True]
 
 
-def write(address: str, **values: str) -> FieldWrite:
-    number = int(subscriber_hash(address)[:6], 16)
-    return FieldWrite(Person(number, address, subscriber_hash(address)), values)
+def test_doctor_without_leave_to_see_automations() -> None:
+    """That is no fault."""
+    rig = Tagging(forbidden={"getAutomations"})
 
+    findings = rig.destination.doctor()
 
-def test_merge_fields_are_made_once_and_written() -> None:
-    """Text and date; a value can be cleared; nobody is added."""
-    rig = Tagging(settings={"merge_fields": ["rfm_group", "last_order_date"]})
-    rig.people(2)
-    first = [
-        write("p0@shop.test", rfm_group="Champions", last_order_date="2026-11-20"),
-        write("nobody@shop.test", rfm_group="Lost", last_order_date=""),
-    ]
-
-    receipts = [*rig.destination.write_fields(first)]
-    again = [*rig.destination.write_fields([write("p0@shop.test", rfm_group="Loyal", last_order_date="")])]
-
-    assert [(its.outcome, its.reason) for its in receipts] == [("done", None), ("refused", "not in audience")]
-    assert [its.outcome for its in again] == ["done"]
-    member = rig.audience.find("p0@shop.test")
-    assert member is not None
-    assert {tag: member.merge_fields[tag] for tag in ("RFM", "LASTORDER")} == {"RFM": "Loyal", "LASTORDER": ""}
-    made = [orjson.loads(request.body) for name, request, _ in rig.seen if name == "postListsIdMergeFields"]
-    assert [(each["tag"], each["type"], each["public"], each["required"]) for each in made] == [
-        ("RFM", "text", False, False),
-        ("LASTORDER", "date", False, False),
-    ]
-    assert rig.sandbox.created == []
-    assert rig.sandbox.consent_writes == []
-
-
-def test_a_merge_field_of_ours_is_used_under_whatever_tag() -> None:
-    """Another field has the tag already: Mailchimp changes ours, and a later run finds it by its name."""
-    rig = Tagging(settings={"merge_fields": ["rfm_group"]})
-    rig.people(1)
-    rig.audience.add_merge_field("Something else", "number", "RFM")
-    for value in ("Champions", "Loyal"):
-        rig.open(merge_fields=["rfm_group"]).write_fields([write("p0@shop.test", rfm_group=value)])
-
-    member = rig.audience.find("p0@shop.test")
-    assert member is not None
-    assert member.merge_fields == {"RFM2": "Loyal"}
-
-
-def test_a_merge_field_whose_making_was_not_answered_is_made_once() -> None:
-    """The connection broke after Mailchimp had acted."""
-    rig = Tagging(settings={"merge_fields": ["rfm_group"]})
-    rig.people(1)
-    rig.afterwards = times(1, Drop(), "POST", "/merge-fields")
-
-    rig.destination.write_fields([write("p0@shop.test", rfm_group="Loyal")])
-
-    assert [each.name for each in rig.audience.merge_fields.values()].count("RFM group") == 1
-
-
-def test_fields_of_many_go_in_a_batch() -> None:
-    """600 people take two batches; the estimate says about as many calls."""
-    rig = Tagging(settings={"merge_fields": ["lifecycle_stage"]})
-    people = rig.people(600)
-
-    receipts = rig.destination.write_fields([write(address, lifecycle_stage="active") for address in people])
-
-    assert {its.outcome for its in receipts} == {"done"}
-    assert rig.names().count("postBatches") == 2
-    assert (
-        rig.destination.estimate_fields(600)[0] - 2
-        <= rig.destination.calls
-        <= rig.destination.estimate_fields(600)[0] + 6
-    )
-    assert rig.destination.estimate_fields(0) == (0, 0.0)
-
-
-def test_no_room_for_a_merge_field_is_said() -> None:
-    """By Mailchimp's own words; nobody is refused for it."""
-    rig = Tagging(settings={"merge_fields": ["rfm_group"]})
-    for number in range(27):
-        rig.audience.add_merge_field(f"Field {number}")
-
-    with pytest.raises(BadRequest, match=r"CreateMergeField: HTTP 400: .*maximum of 30"):
-        rig.destination.write_fields([write("p0@shop.test", rfm_group="Loyal")])
+    assert [finding.level for finding in findings] == ["ok"] * 3
+    assert "classic automations cannot be read" in findings[2].text
 
 
 def test_settings_and_secret_are_declared() -> None:

@@ -19,6 +19,8 @@ from collections import Counter
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mailchimp_rig import problem, times
 from mailchimp_tagging import Tagging, adds, op, removes, strangers
 
@@ -259,95 +261,6 @@ def test_two_customers_with_one_address(rig: Tagging) -> None:
         assert rig.audience.tagged(audience.name) == {address}
 
 
-def test_newcomers_are_added_only_if_the_owner_says_so() -> None:
-    """With status_if_new only: nobody's standing is touched, and no required field stands in the way."""
-    rig = Tagging(settings={"add_consented": True})
-    rig.audience.add_merge_field("Birthday", "text", "BDAY", required=True)
-    rig.audience.add("out@shop.test", "unsubscribed")
-    rig.audience.add("put-away@shop.test", "archived")
-    audience, other = rig.tag(), rig.tag("other")
-    people = ["New@shop.test", "out@shop.test", "put-away@shop.test"]
-
-    receipts = rig.push([*strangers(audience, people), *strangers(other, people[:1], first=10)])
-
-    assert [(its.outcome, its.reason) for its in receipts.values()] == [
-        ("done", None),
-        ("refused", "unsubscribed"),
-        ("refused", "archived"),
-        ("done", None),
-    ]
-    assert receipts[1].remote_id == subscriber_hash("new@shop.test")
-    assert rig.sandbox.created == ["New@shop.test"]
-    assert rig.sandbox.consent_writes == []
-    bodies = [orjson.loads(request.body) for name, request, _ in rig.seen if name == "putListsIdMembersId"]
-    assert {tuple(body) for body in bodies} == {("email_address", "status_if_new")}
-    assert rig.audience.tagged(audience.name) == rig.audience.tagged(other.name) == {"New@shop.test"}
-
-
-def test_newcomers_go_in_batches() -> None:
-    """700 of them into two tags: two batches add them once, four calls tag them."""
-    rig = Tagging(settings={"add_consented": True})
-    known = rig.people(300)
-    newcomers = [f"new{number}@shop.test" for number in range(700)]
-    audience, other = rig.tag(), rig.tag("other")
-    ops = [
-        *strangers(audience, newcomers),
-        *adds(audience, known, first=2000),
-        *strangers(other, newcomers, first=3000),
-    ]
-
-    receipts = rig.push(ops)
-
-    assert outcomes(receipts) == {("done", None): 1700}
-    assert rig.sandbox.batched == {"putListsIdMembersId": 700}
-    assert rig.names().count("postListsIdSegmentsId") == 4
-    assert len(rig.audience.tagged(audience.name)) == 1000
-
-
-def test_newcomers_of_a_first_fill_join_silently() -> None:
-    """First they are added, then tagged: a batch works in no order."""
-    rig = Tagging(settings={"add_consented": True})
-    audience = rig.tag(quiet=True)
-    rig.audience.automate(audience.name)
-    newcomers = [f"new{number}@shop.test" for number in range(30)]
-
-    receipts = rig.push(strangers(audience, newcomers))
-
-    assert outcomes(receipts) == {("done", None): 30}
-    assert rig.audience.tagged(audience.name) == set(newcomers)
-    assert rig.sandbox.joins == []
-
-
-def test_why_newcomers_are_refused() -> None:
-    """By the problem's name, without the address; whom Mailchimp finds too busy comes again later."""
-    rig = Tagging(settings={"add_consented": True})
-    rig.audience.add("erased@shop.test")
-    rig.audience.delete_permanent("erased@shop.test")
-    rig.account.busy.add("busy@shop.test")
-    audience = rig.tag()
-
-    receipts = rig.push(strangers(audience, ["erased@shop.test", "x@example.com", "busy@shop.test"]))
-
-    assert [(its.outcome, its.reason) for its in receipts.values()] == [
-        ("refused", "Forgotten Email Not Subscribed"),
-        ("refused", "Invalid Resource (looks fake or invalid)"),
-        ("retry", "Invalid Resource"),
-    ]
-
-
-def test_who_is_erased_looks_new_and_stays_refused() -> None:
-    """GET says 404; adding says why; the tag is not tried."""
-    rig = Tagging(settings={"add_consented": True})
-    rig.audience.add("erased@shop.test")
-    rig.audience.delete_permanent("erased@shop.test")
-
-    assert [*rig.destination.lookup(["erased@shop.test"])] == []
-    receipts = rig.push(strangers(rig.tag(quiet=True), ["erased@shop.test"]))
-
-    assert receipts[1].reason == "Forgotten Email Not Subscribed"
-    assert "postListMemberTags" not in rig.names()
-
-
 def test_the_estimate_counts_calls_of_a_daily_difference() -> None:
     """Changes by tag, and batches for newcomers where they are added."""
     rig = Tagging()
@@ -386,3 +299,45 @@ def test_nothing_that_touches_consent_or_others_is_ever_sent() -> None:
     assert rig.sandbox.consent_writes == rig.sandbox.replaced == []
     assert len(merchants.members) == 50
     assert len(rig.audience.segments) == 3
+
+
+STATUSES = ["subscribed", "unsubscribed", "cleaned", "pending", "transactional", "archived", "nobody"]
+
+
+@given(st.data())
+def test_whatever_is_pushed_the_receipts_tell_the_truth(data: st.DataObject) -> None:
+    """Done means in, or out; refused means that nothing was given; only open joins start an automation, once each."""
+    rig = Tagging()
+    people = [f"p{number}@shop.test" for number in range(14)]
+    for address in people:
+        status = data.draw(st.sampled_from(STATUSES))
+        if status != "nobody":
+            rig.audience.add(address, status)
+    tags = [rig.tag("a"), rig.tag("b"), rig.tag("quiet", quiet=True)]
+    for tag in tags:
+        rig.audience.tag_by_hand(tag.name, [each for each in people[:7] if rig.audience.find(each)])
+        rig.audience.automate(tag.name)
+    before = {tag.name: rig.audience.tagged(tag.name) for tag in tags}
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(tags), st.sampled_from(people)), unique=True))
+    ops = [
+        (adds if data.draw(st.booleans()) else removes)(tag, [address], first=number)[0]
+        for number, (tag, address) in enumerate(pairs)
+    ]
+
+    for _ in range(2):
+        receipts = rig.push(ops)
+
+        for each in ops:
+            tagged = each.person.email in rig.audience.tagged(each.audience.name)
+            was = each.person.email in before[each.audience.name]
+            if each.action == "remove":
+                assert (receipts[each.id].outcome, tagged) == ("done", False)
+            else:
+                assert (receipts[each.id].outcome, tagged) in [("done", True), ("refused", was)]
+    joined = Counter((join.tag, join.address) for join in rig.sandbox.joins)
+    opened = {
+        (each.audience.name, each.person.email)
+        for each in ops
+        if each.action == "add" and not each.audience.quiet and receipts[each.id].outcome == "done"
+    }
+    assert joined == dict.fromkeys([(name, address) for name, address in opened if address not in before[name]], 1)
