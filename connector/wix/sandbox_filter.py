@@ -5,7 +5,7 @@ dev.wix.com/docs/rest/articles/getting-started/api-query-language; the fields an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -177,13 +177,17 @@ def _condition(name: str, operator: str, wanted: Any) -> Test:
         case "$exists":
             return lambda values: (read(values, name) is not None) == wanted
         case "$hasSome":
-            return lambda values: not wanted.isdisjoint(read(values, name) or ())
+            return lambda values: not wanted.isdisjoint(_several(read(values, name)))
         case "$hasAll":
-            return lambda values: wanted.issubset(read(values, name) or ())
+            return lambda values: wanted.issubset(_several(read(values, name)))
         case "$startsWith" | "$begins":
             return lambda values: str(read(values, name) or "").startswith(str(wanted))
     compare = _COMPARE[operator]
     return lambda values: (have := read(values, name)) is not None and compare(have, wanted)
+
+
+def _several(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {

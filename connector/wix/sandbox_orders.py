@@ -14,7 +14,7 @@ from zlib import crc32
 import orjson
 
 from connector.sandbox.money import exponent
-from connector.sandbox.records import Line, Order, Product, Refund, guid
+from connector.sandbox.records import Order, Product, Refund, guid
 from connector.sandbox.world import World
 from connector.wix.sandbox_contact import STORES_APP, stamp
 from connector.wix.sandbox_filter import Values
@@ -26,6 +26,11 @@ _LINE = (
     b'{"id":"00000000-0000-0000-0000-%012d",%b"quantity":%d,"price":{"amount":"%b"},"priceBeforeDiscounts":{"amount":'
     b'"%b"},"totalDiscount":{"amount":"%b"},"totalPriceBeforeTax":{"amount":"%b"}%b}'
 )
+
+
+def kin(tag: str, of: str) -> str:
+    """A GUID that belongs to another one; cheaper than hashing anew."""
+    return tag + of[8:]
 
 
 @lru_cache(maxsize=262_144)
@@ -49,9 +54,13 @@ class Orders:
         self.statuses: dict[int, str] = {}
         self.archived: set[int] = set()
         self.checkouts: dict[int, int] = {}
+        self._ids: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._people: dict[int, str] = {}
         self._owners: dict[int, int] = {}
         self._first_lines: dict[int, int] = {}
-        self._products: dict[tuple[int, int], bytes] = {}
+        self._products: dict[int, bytes] = {}
+        self._catalogue = world.catalogue
 
     def serves(self, order: Order) -> bool:
         """Whether Wix can have such an order."""
@@ -69,7 +78,19 @@ class Orders:
     def checkout_id(self, order: Order) -> str:
         """The checkout the order was made from; an abandoned one if it was recovered."""
         cart = self.checkouts.get(order.number)
-        return guid("checkout", cart) if cart is not None else guid("order_checkout", order.number)
+        return guid("checkout", cart) if cart is not None else kin("c4ec0000", self.id(order))
+
+    def id(self, order: Order) -> str:
+        known = self._ids.get(order.number)
+        if known is None:
+            known = self._ids[order.number] = order.guid
+            self._numbers[known] = order.number
+        return known
+
+    def find(self, order_id: str) -> Order | None:
+        """The order behind an id, at once."""
+        order = self.world.orders.get(self._numbers.get(order_id, -1))
+        return order if order is not None and self.serves(order) else None
 
     def status(self, order: Order) -> str:
         return self.statuses.get(order.number) or ("CANCELED" if order.cancelled_at else "APPROVED")
@@ -79,13 +100,16 @@ class Orders:
         if order.customer is None:
             return None
         number = order.customer.number if self.moved else self._owners.get(order.number, order.customer.number)
-        return guid("customer", number)
+        known = self._people.get(number)
+        if known is None:
+            known = self._people[number] = guid("customer", number)
+        return known
 
     def _values(self, order: Order) -> Values:
         lines = order.lines
         status = self.status(order)
         return {
-            "id": order.guid,
+            "id": self.id(order),
             "createdDate": order.created_at,
             "updatedDate": order.updated_at,
             "purchasedDate": order.processed_at,
@@ -110,13 +134,14 @@ class Orders:
     def show(self, order: Order) -> bytes:
         """The order as JSON."""
         money = _money(order.currency)
+        own = self.id(order)
         buyer = {"contactId": self.contact_id(order), "email": order.email or None}
         if order.customer is not None and order.customer.account == "ENABLED":
             buyer["memberId"] = guid("member", order.customer.number)
         else:
-            buyer["visitorId"] = guid("visitor", order.number)
+            buyer["visitorId"] = kin("f15170e0", own)
         shown: dict[str, Any] = {
-            "id": order.guid,
+            "id": own,
             "number": order.name.lstrip("#"),
             "createdDate": stamp(order.created_at),
             "updatedDate": stamp(order.updated_at),
@@ -128,7 +153,7 @@ class Orders:
             "archived": order.number in self.archived,
             "imported": order.processed_at != order.created_at,
             "checkoutId": self.checkout_id(order),
-            "purchaseFlowId": guid("purchase_flow", order.number),
+            "purchaseFlowId": kin("f1000000", own),
             "channelInfo": {"type": CHANNELS.get(order.source, "OTHER_PLATFORM")},
             "priceSummary": {
                 "subtotal": money(order.gross),
@@ -138,7 +163,7 @@ class Orders:
                 "total": money(order.total),
             },
             "balanceSummary": _balance(order, money),
-            "activities": _activities(order),
+            "activities": _activities(order, own),
         }
         if order.processed_at != order.created_at:
             shown["purchasedDate"] = stamp(order.processed_at)
@@ -187,40 +212,44 @@ class Orders:
         }
 
     def _lines(self, order: Order) -> bytes:
-        first = self._first_lines.get(order.number, order.lines[0].number)
-        back = order.returned() if order.refunds else {}
-        return b",".join(self._line(line, line.number - first + 1, order.currency, back) for line in order.lines)
-
-    def _line(self, line: Line, place: int, currency: str, back: dict[int, int]) -> bytes:
         """A line's id is its place: unique within the order only, as with Wix."""
-        discount = line.discount
-        rest = line.gross - discount
-        unit = line.price if not discount else round(Decimal(rest) / line.quantity)
-        returned = b',"refundQuantity":%d' % back[line.number] if line.number in back else b""
-        return _LINE % (
-            place,
-            self._product(line.product),
-            line.quantity,
-            amount(unit, currency).encode(),
-            amount(line.price, currency).encode(),
-            amount(discount, currency).encode(),
-            amount(rest, currency).encode(),
-            returned,
-        )
+        first = self._first_lines.get(order.number, order.lines[0].number) - 1
+        back = order.returned() if order.refunds else {}
+        world, products, currency = self.world, self._products, order.currency
+        if self._catalogue != world.catalogue:
+            self._catalogue = world.catalogue
+            products.clear()
+        shown = []
+        for line in order.lines:
+            number, product, quantity, price, allocations = line
+            part = products.get(product.number) or self._product(product)
+            listed = _bytes(price, currency)
+            if allocations:
+                discount = line.discount
+                rest = quantity * price - discount
+                unit, off = _bytes(round(Decimal(rest) / quantity), currency), _bytes(discount, currency)
+            else:
+                rest = quantity * price
+                unit, off = listed, _bytes(0, currency)
+            returned = b',"refundQuantity":%d' % back[number] if number in back else b""
+            shown.append(_LINE % (number - first, part, quantity, unit, listed, off, _bytes(rest, currency), returned))
+        return b",".join(shown)
 
     def _product(self, product: Product) -> bytes:
         """The part of a line that is the same whoever buys the product."""
-        key = (product.number, self.world.catalogue)
-        part = self._products.get(key)
-        if part is None:
-            shown = {
-                "productName": {"original": product.title[:200] or "Item"},
-                "catalogReference": {"catalogItemId": product.guid, "appId": STORES_APP},
-                "itemType": {"preset": "PHYSICAL"},
-                "physicalProperties": {"sku": product.sku[:40], "shippable": True},
-            }
-            part = self._products[key] = orjson.dumps(shown)[1:-1] + b","
+        shown = {
+            "productName": {"original": product.title[:200] or "Item"},
+            "catalogReference": {"catalogItemId": product.guid, "appId": STORES_APP},
+            "itemType": {"preset": "PHYSICAL"},
+            "physicalProperties": {"sku": product.sku[:40], "shippable": True},
+        }
+        part = self._products[product.number] = orjson.dumps(shown)[1:-1] + b","
         return part
+
+
+@lru_cache(maxsize=262_144)
+def _bytes(minor: int, currency: str) -> bytes:
+    return amount(minor, currency).encode()
 
 
 def _money(currency: str) -> Callable[[int], dict[str, str]]:
@@ -261,15 +290,15 @@ def _balance(order: Order, money: Callable[[int], dict[str, str]]) -> dict[str, 
     }
 
 
-def _activities(order: Order) -> list[dict[str, Any]]:
-    found = [(order.created_at, "ORDER_PLACED", guid("placed", order.number))]
+def _activities(order: Order, own: str) -> list[dict[str, Any]]:
+    found = [(order.created_at, "ORDER_PLACED", kin("ac71000a", own))]
     if order.paid:
-        found.append((order.created_at, "ORDER_PAID", guid("paid", order.number)))
+        found.append((order.created_at, "ORDER_PAID", kin("ac71000b", own)))
     found += [
         (refund.created_at, "PAYMENT_REFUNDED", guid("refund_activity", refund.number)) for refund in order.refunds
     ]
     if order.cancelled_at:
-        found.append((order.cancelled_at, "ORDER_CANCELED", guid("canceled", order.number)))
+        found.append((order.cancelled_at, "ORDER_CANCELED", kin("ac71000c", own)))
     return [{"id": number, "createdDate": stamp(at), "activityType": kind} for at, kind, number in found]
 
 

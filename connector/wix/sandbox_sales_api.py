@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from connector.sandbox.records import Order
 from connector.wix import sandbox_checkouts as checkouts
 from connector.wix.sandbox_filter import Filter, Test
 from connector.wix.sandbox_pages import Page, cursor_page
@@ -50,10 +49,9 @@ def _names(given: Any, field: str) -> bool:
 
 
 def get_order(seen: Seen) -> Body:
-    order = seen.site.world.by_guid("order", seen.path["id"])
-    number = order.number if order is not None else -1
-    found = seen.site.world.orders.get(number)
-    if found is None or not seen.site.orders.serves(found):
+    """Every order, one in INITIALIZED too."""
+    found = seen.site.orders.find(seen.path["id"])
+    if found is None:
         raise refused(404, "NOT_FOUND", "Order not found")
     return b'{"order":' + seen.site.orders.show(found) + b"}"
 
@@ -67,9 +65,9 @@ def list_transactions(seen: Seen) -> Body:
     wanted = body.get("orderIds")
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= MAX_ORDERS:
         raise invalid("orderIds", f"must have between 1 and {MAX_ORDERS} values", "SIZE")
-    found = (seen.site.world.by_guid("order", str(each)) for each in wanted)
-    orders = [order for order in found if isinstance(order, Order) and seen.site.orders.serves(order)]
-    return {"orderTransactions": [seen.site.orders.transactions(order) for order in orders]}
+    orders = seen.site.orders
+    found = [order for each in wanted if (order := orders.find(str(each))) is not None]
+    return {"orderTransactions": [orders.transactions(order) for order in found]}
 
 
 def query_checkouts(seen: Seen) -> Body:
