@@ -1,19 +1,18 @@
 """Reading orders and abandoned checkouts.
 
 Both are walked by cursor, oldest change first. A cursor lives as long as its walk; where to go on after a stop is told
-by the last change date instead, for Wix publishes no lifetime of cursors.
-
-A checkout that became an order counts as recovered, though Wix may still show it as abandoned: the checkouts of a page
-are looked up among the orders (`checkoutId` can be filtered there). And because no change date of a checkout need move
-when its order comes later, the open checkouts of the contacts whose orders this run has read are looked at again.
+by the last change date instead, for Wix publishes no lifetime of cursors. A checkout whose `checkoutId` stands on an
+order was bought, even where Wix still shows it as abandoned: both are mapped with that id, and joined where they are
+stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from connector.base import Call, Cursor, Page
+from connector.base import Cursor, Page
 from connector.errors import ScopeError
 from connector.wix import wire
 from connector.wix.connection import Connection
@@ -22,11 +21,11 @@ from connector.wix.judge import Refused
 from connector.wix.limits import limits
 from connector.wix.records import refunded_in_parts
 from connector.wix.walk import Leaf, Meter, by_cursor
-from connector.wix.wire import epoch, iso, mapping, records, text
+from connector.wix.wire import iso, records, text
 from mappings.load import MappingError
 
-_BUYERS = "buyers"
 _PAYMENTS = "payments"
+_CHECKOUTS = "abandonedCheckouts"
 
 
 def begin(since: Cursor) -> str | None:
@@ -53,17 +52,16 @@ class Orders:
     def pages(self, since: Cursor) -> Iterator[Page]:
         """Orders that changed at or after the mark."""
         meter, start = Meter(self._connection), begin(since)
-        walk = by_cursor(self._connection, lambda cursor: wire.orders_changed(start, cursor), "orders")
+        walk = by_cursor(self._connection, partial(wire.orders_changed, start), "orders")
         for leaf, token in in_order(walk, start):
-            if since.high_water is not None:
-                self._remember_buyers(leaf.items, since.high_water)
             yield Page(self._whole(leaf.items), token, meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """These orders; an order that does not exist (any more) is missing."""
         meter = Meter(self._connection)
-        for found in self._found(ids, wire.orders_by_ids):
-            yield Page(self._whole(found), None, meter.lap())
+        for chunk in chunks(ids, limits().pages.ids):
+            for leaf in by_cursor(self._connection, partial(wire.orders_by_ids, chunk), "orders"):
+                yield Page(self._whole(leaf.items), None, meter.lap())
 
     def ids(self) -> Iterator[Page]:
         """Every order as {"id": ...}. Wix has no lighter way to list them."""
@@ -71,31 +69,6 @@ class Orders:
         for number, leaf in enumerate(by_cursor(self._connection, wire.orders_listed, "orders")):
             ids = [{"id": each["id"]} for each in leaf.items if each.get("id")]
             yield Page(ids, str(number) if leaf.more else None, meter.lap())
-
-    def of_checkouts(self, checkouts: Sequence[str]) -> dict[str, str]:
-        """When these checkouts were ordered, by checkout; orders that were rejected are none."""
-        dates: dict[str, str] = {}
-        for found in self._found(checkouts, wire.orders_of_checkouts):
-            for each in found:
-                checkout, at = text(each.get("checkoutId")), text(each.get("createdDate"))
-                if checkout and at and each.get("status") != "REJECTED":
-                    dates[checkout.lower()] = at
-        return dates
-
-    def _found(
-        self, ids: Sequence[str], build: Callable[[Sequence[str], str | None], Call]
-    ) -> Iterator[list[dict[str, Any]]]:
-        for chunk in chunks(ids, limits().pages.ids):
-            for leaf in by_cursor(self._connection, lambda cursor, chunk=chunk: build(chunk, cursor), "orders"):  # type: ignore[misc]
-                yield leaf.items
-
-    def _remember_buyers(self, found: Iterable[dict[str, Any]], mark: int) -> None:
-        """Whose open checkouts may have become an order: orders of before the mark were seen by an earlier run."""
-        buyers: dict[str, None] = self._connection.learnt.setdefault(_BUYERS, {})
-        for each in found:
-            contact = text(mapping(each.get("buyerInfo")).get("contactId"))
-            if contact and text(each.get("checkoutId")) and int(epoch(each.get("createdDate")) or 0) > mark:
-                buyers[contact] = None
 
     def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """With the refunds of those orders that do not tell themselves what went back when."""
@@ -119,54 +92,22 @@ class Orders:
 class Carts:
     """Abandoned checkouts: the only baskets that Wix lists. Guests who never began a checkout are not among them."""
 
-    def __init__(self, connection: Connection, orders: Orders) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._orders = orders
 
     def pages(self, since: Cursor) -> Iterator[Page]:
-        """Checkouts that changed at or after the mark, then those whose order has come since."""
+        """Checkouts that changed at or after the mark."""
         meter, start = Meter(self._connection), begin(since)
-        buyers = list(self._connection.learnt.pop(_BUYERS, {})) if since.high_water is not None else []
-        walk = by_cursor(self._connection, lambda cursor: wire.carts_changed(start, cursor), "abandonedCheckouts")
+        walk = by_cursor(self._connection, partial(wire.carts_changed, start), _CHECKOUTS)
         for leaf, token in in_order(walk, start):
-            if token is None and buyers:
-                token = f"{start or iso(0)}/buyers"
-            yield Page(self._whole(leaf.items), token, meter.lap())
-        if buyers:
-            yield Page(self._ordered_since(buyers), None, meter.lap())
+            yield Page(leaf.items, token, meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """These checkouts."""
         meter = Meter(self._connection)
-        for found in self._found(ids, wire.carts_by_ids):
-            yield Page(self._whole(found), None, meter.lap())
-
-    def _ordered_since(self, contacts: Sequence[str]) -> list[dict[str, Any]]:
-        found = [each for page in self._found(contacts, wire.carts_open_of) for each in page]
-        return [each for each in self._whole(found) if "ourOrderDate" in each]
-
-    def _found(
-        self, ids: Sequence[str], build: Callable[[Sequence[str], str | None], Call]
-    ) -> Iterator[list[dict[str, Any]]]:
         for chunk in chunks(ids, limits().pages.ids):
-            for leaf in by_cursor(
-                self._connection,
-                lambda cursor, chunk=chunk: build(chunk, cursor),  # type: ignore[misc]
-                "abandonedCheckouts",
-            ):
-                yield leaf.items
-
-    def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """With the order's date for those that became one."""
-        open_ = {
-            checkout.lower(): each
-            for each in found
-            if each.get("status") != "RECOVERED" and (checkout := text(each.get("checkoutId")))
-        }
-        for checkout, at in self._orders.of_checkouts(list(open_)).items() if open_ else ():
-            if checkout in open_:
-                open_[checkout]["ourOrderDate"] = at
-        return found
+            for leaf in by_cursor(self._connection, partial(wire.carts_by_ids, chunk), _CHECKOUTS):
+                yield Page(leaf.items, None, meter.lap())
 
 
 def _parted(order: dict[str, Any]) -> bool:

@@ -147,10 +147,7 @@ def refunded_in_parts(record: Record) -> bool:
 
 
 def cart(record: Record) -> dict[str, Any]:
-    """List value of the lines, ids for lines that have none, and when it was bought after all.
-
-    `ourOrderDate` is the date of the order that the checkout became, where Wix still calls it abandoned.
-    """
+    """List value of the lines, ids for lines that have none, and when it was bought after all."""
     money = _Money(record)
     lines = [mapping(each) for each in record.get("lineItems") or ()]
     gross = [_listed(money, line, at) for at, line in enumerate(lines)]
@@ -158,7 +155,7 @@ def cart(record: Record) -> dict[str, Any]:
     for at, line in enumerate(lines):
         named = text(line.get("id")) or f"{record.get('id')}/{at}"
         ids[named if named not in ids else f"{named}/{at}"] = None
-    completed = text(record.get("checkoutRecoveredDate")) or text(record.get("ourOrderDate"))
+    completed = text(record.get("checkoutRecoveredDate"))
     if completed is None and record.get("status") == "RECOVERED":
         completed = record.get("updatedDate")
     return {

@@ -12,7 +12,7 @@ from connector.wix.activity import EmailEvents, Events
 from connector.wix.catalogue import Products
 from connector.wix.connection import Connection
 from connector.wix.contacts import Contacts
-from connector.wix.doctor import examine
+from connector.wix.doctor import UNSEEN, examine
 from connector.wix.judge import PLATFORM
 from connector.wix.orders import Carts, Orders
 from connector.wix.records import PREPARE
@@ -44,7 +44,7 @@ class WixSource:
             wire.CUSTOMERS.name: self._contacts,
             wire.PRODUCTS.name: Products(connection),
             wire.ORDERS.name: self._orders,
-            wire.CARTS.name: Carts(connection, self._orders),
+            wire.CARTS.name: Carts(connection),
             wire.EVENTS.name: Events(connection),
             wire.EMAIL_EVENTS.name: EmailEvents(connection),
         }
@@ -96,11 +96,32 @@ class WixSource:
                 raise MappingError(".", mapped.record_id(record), f"has an unexpected shape: {error}") from error
             return mapped(prepared)
 
-        return rows
+        if stream.name != wire.CUSTOMERS.name:
+            return rows
+
+        def contact(record: Record) -> dict[str, list[tuple[Any, ...]]]:
+            try:
+                return rows(record)
+            except MappingError as error:
+                error.known = _consent(record)
+                raise
+
+        return contact
 
     def columns(self, stream: Stream) -> Mapping[str, tuple[str, ...]]:
         """Per table the columns that `to_rows` fills."""
         return load(PLATFORM).columns(stream.name)
+
+
+def _consent(record: Record) -> dict[str, Any]:
+    """Address and consent of a contact whose record does not fit as a whole; empty where they do not fit either."""
+    mapped = load(PLATFORM).stream(wire.CUSTOMERS.name)
+    told = {name: record[name] for name in ("primaryInfo", "primaryEmail", "ourConsent") if name in record}
+    try:
+        (row,) = mapped(PREPARE[wire.CUSTOMERS.name]({"id": "0", "updatedDate": wire.iso(0), **told}))["customers"]
+    except (MappingError, AttributeError, TypeError, KeyError, ValueError):
+        return {}
+    return dict(zip(mapped.columns["customers"], row, strict=True))
 
 
 def read_shop(connection: Connection) -> Shop:
@@ -115,4 +136,5 @@ def read_shop(connection: Connection) -> Shop:
         name=text(properties.get("siteDisplayName")) or text(properties.get("businessName")) or connection.site_id,
         currency=currency,
         zone=text(properties.get("timeZone")) or "UTC",
+        notes=(UNSEEN,),
     )

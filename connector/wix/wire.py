@@ -70,11 +70,6 @@ def orders_by_ids(ids: Sequence[str], cursor: str | None) -> Call:
     return _search_orders({"id": {"$in": list(ids)}}, _BY_CREATION, cursor, limits().pages.orders)
 
 
-def orders_of_checkouts(checkouts: Sequence[str], cursor: str | None) -> Call:
-    """The orders that these checkouts became."""
-    return _search_orders({"checkoutId": {"$in": list(checkouts)}}, _BY_CREATION, cursor, limits().pages.orders)
-
-
 def transactions(orders: Sequence[str]) -> Call:
     """Payments and refunds of these orders."""
     return Call("ListTransactions", "POST", "/ecom/v1/payments/list-by-ids", json={"orderIds": list(orders)})
@@ -89,12 +84,6 @@ def carts_changed(since: str | None, cursor: str | None, limit: int | None = Non
 def carts_by_ids(ids: Sequence[str], cursor: str | None) -> Call:
     """These abandoned checkouts."""
     return _query_carts({"id": {"$in": list(ids)}}, _BY_CREATION, cursor, limits().pages.carts)
-
-
-def carts_open_of(contacts: Sequence[str], cursor: str | None) -> Call:
-    """Those of these contacts that Wix still takes for abandoned."""
-    matching = {"buyerInfo.contactId": {"$in": list(contacts)}, "status": {"$eq": "ABANDONED"}}
-    return _query_carts(matching, _BY_CREATION, cursor, limits().pages.carts)
 
 
 def records(body: Mapping[str, Any], key: str) -> list[dict[str, Any]]:

@@ -12,7 +12,6 @@ from wix_source_rig import STREAMS, reader, small_pages
 from connector.sandbox.records import guid
 from connector.wix.connection import connect
 from connector.wix.sandbox import API_KEY, SITE_ID
-from connector.wix.sandbox_checkouts import entry
 from connector.wix.sandbox_site import Campaign
 from connector.wix.source import WixSource
 from mappings.keys import key
@@ -23,6 +22,7 @@ def test_the_site_tells_its_name_currency_and_zone() -> None:
     found = reader(Rig().open())
     shop = found.source.shop()
     assert (shop.id, shop.currency, shop.zone, shop.truncated) == (SITE_ID, "EUR", "Europe/Berlin", "")
+    assert "guests" in shop.notes[0]
     found.source.shop()
     assert found.sent() == {"GetSiteProperties": 1}
 
@@ -262,36 +262,15 @@ def test_a_checkout_is_read_with_its_lines() -> None:
     ] == [open_.guid]
 
 
-def test_a_checkout_counts_as_bought_when_its_order_is_there() -> None:
-    """Though Wix shows it as abandoned: the checkout's id stands on the order."""
+def test_a_checkout_and_its_order_share_a_key() -> None:
+    """By it the store knows that the checkout was bought, though Wix may still show it as abandoned."""
     rig = Rig()
     cart = rig.world.abandon_cart(rig.person(), [(rig.mug, 1)], at=NOW - DAY)
-    rig.world.complete_cart(cart, at=NOW - 1000)
-    rig.open()
-    cart.completed_at = None
-    rig.world.touch(cart, at=NOW - 500)
-    rig.settle()
-    (row,) = reader(rig).rows("carts")
-    assert row["completed_at"] == NOW - 1000
-
-
-def test_an_order_closes_a_checkout_that_did_not_change() -> None:
-    """The open checkouts of those who bought since the mark are looked at again."""
-    rig = Rig()
-    ana = rig.person()
-    cart = rig.world.abandon_cart(ana, [(rig.mug, 1)], at=NOW - 5 * DAY)
-    rig.world.abandon_cart(ana, [(rig.tea, 1)], at=NOW - 5 * DAY)
-    rig.world.complete_cart(cart, at=NOW - 1000)
-    rig.open()
-    cart.completed_at, cart.updated_at = None, NOW - 5 * DAY
-    rig.site.index.fill("cart", {n: at for n, each in rig.world.carts.items() if (at := entry(rig.world, each))})
-    found = reader(rig)
-    mark = NOW - DAY
-    assert len(found.rows("orders", mark)) == 1
-    rows = found.rows("carts", mark)
-    assert [(row["id"], row["completed_at"]) for row in rows] == [(key(cart.guid), NOW - 1000)]
-    assert found.rows("orders", NOW - 900) == []
-    assert found.rows("carts", NOW - 900) == []
+    rig.world.complete_cart(cart, at=NOW)
+    found = reader(rig.open())
+    (checkout,), (order,) = found.rows("carts"), found.rows("orders")
+    assert checkout["checkout_key"] == order["checkout_key"] == key(guid("checkout", cart.number))
+    assert found.sent() == {"SearchOrders": 1, "QueryAbandonedCheckouts": 1}
 
 
 @pytest.mark.parametrize("catalogue", ["v1", "v3"])
