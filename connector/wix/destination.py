@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
 from connector.errors import BadReply, BadRequest, ScopeError, Unavailable
 from connector.wix import wire_labels as wire
 from connector.wix.connection import Connection
-from connector.wix.judge import PLATFORM, Refused
+from connector.wix.judge import PLATFORM, NotFound, Refused
 from connector.wix.limits import limits
 from connector.wix.parcels import Change, Parcel, cost, loads, parcels
 from connector.wix.push import Push, changes_of, contact_of, key_of
@@ -77,7 +78,8 @@ class WixLabels:
         found: dict[str, list[str]] = {name: [] for name in names}
         wanted = list(found)
         for start in range(0, len(wanted), limits().pages.ids):
-            for label in self._labels(wanted[start : start + limits().pages.ids]):
+            page = self._ask(wire.labels_named(wanted[start : start + limits().pages.ids]))
+            for label in wire.labels_of(page):
                 fits = since is None or until is None or (label.created is not None and since <= label.created <= until)
                 if label.name in found and fits:
                     found[label.name].append(label.key)
@@ -98,7 +100,9 @@ class WixLabels:
         return label.key
 
     def rename(self, audience: Audience) -> None:
-        self._ask(wire.rename_label(key_of(audience), audience.name))
+        """A label that is gone has no name to change: its next push tells, and it is made anew under this one."""
+        with suppress(NotFound):
+            self._ask(wire.rename_label(key_of(audience), audience.name))
 
     def live_flows(self, audience: Audience) -> Sequence[str]:
         """Not to be seen: automations have no public list."""
@@ -164,15 +168,6 @@ class WixLabels:
             else:
                 since, offset = last, 0
                 seen = {each.id for each in page if each.created == last}
-
-    def _labels(self, names: Sequence[str]) -> Iterator[wire.Label]:
-        offset = 0
-        while True:
-            page = wire.labels_of(self._ask(wire.labels_named(names, offset=offset)))
-            yield from page
-            if len(page) < limits().pages.labels:
-                return
-            offset += len(page)
 
     def _ask(self, call: Call) -> dict[str, Any]:
         before = self._connection.client.calls

@@ -73,11 +73,11 @@ Changes = Mapping[str, Change]
 
 
 def parcels(changes: Changes) -> list[Parcel]:
-    """The cheapest of three ways: by equal change, by label, and full jobs by equal change with the rest by label.
+    """The cheaper of two ways: all by equal change, or full jobs by equal change and the rest by label.
 
     Jobs come first, so that they run while single requests are sent; removals before additions.
     """
-    return sorted(min((alike(changes), _by_label(changes), _mixed(changes)), key=cost), key=_order)
+    return sorted(min((alike(changes), _mixed(changes)), key=cost), key=_order)
 
 
 def alike(changes: Changes) -> list[Parcel]:

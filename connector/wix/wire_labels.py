@@ -124,10 +124,10 @@ def any_label() -> Call:
     return _query_labels({"namespace": {"$eq": NAMESPACE}}, limit=1)
 
 
-def labels_named(names: Sequence[str], *, offset: int = 0) -> Call:
-    """One page of the labels with these very names."""
+def labels_named(names: Sequence[str]) -> Call:
+    """The labels with these very names: one each, unless renaming by hand gave several the same."""
     matching = {"namespace": {"$eq": NAMESPACE}, "displayName": {"$in": list(names)}}
-    return _query_labels(matching, limit=limits().pages.labels, offset=offset)
+    return _query_labels(matching, limit=limits().pages.labels)
 
 
 def find_or_create(name: str) -> Call:
@@ -280,8 +280,8 @@ def members(body: Mapping[str, Any]) -> Iterator[Member]:
             yield Member(str(contact["id"]), str(contact.get("createdDate") or ""))
 
 
-def _query_labels(matching: Mapping[str, Any], *, limit: int, offset: int = 0) -> Call:
-    query = {"filter": matching, "paging": {"limit": limit, "offset": offset}}
+def _query_labels(matching: Mapping[str, Any], *, limit: int) -> Call:
+    query = {"filter": matching, "paging": {"limit": limit, "offset": 0}}
     return Call("QueryLabels", "POST", f"{_LABELS}/query", json={"query": query})
 
 

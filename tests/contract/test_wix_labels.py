@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from wix_labels_rig import NOW, Rig, ops, outcomes
 
 from connector.base import Audience, Op, Person
+from connector.errors import BadRequest
 from connector.sandbox.records import guid
 from connector.wix.parcels import Parcel, alike, cost, loads, parcels
 from connector.wix.push import changes_of
@@ -181,6 +183,21 @@ def test_a_label_is_made_once_and_known_by_its_key() -> None:
     assert outcomes(receipts) == {"done": 1}
     assert rig.wearers(Audience("vip", "seg-vip", key)) == {rig.people[0].guid}
     assert len([label for label in rig.site.labels.values() if label.namespace == "custom"]) == 2
+
+
+def test_a_label_of_wixs_own_is_never_taken() -> None:
+    """Its name leads to it: nobody of ours is put there."""
+    with pytest.raises(BadRequest, match=r"one of Wix's own \(contacts.customers\)"):
+        Rig().destination.create(Audience("vip", "Customers"))
+
+
+def test_ids_are_the_same_in_any_case() -> None:
+    """A GUID in capitals names the same contact."""
+    rig = Rig(3)
+    audience = rig.audience("vip")
+    wanted = [replace(op, person=replace(op.person, id=op.person.id.upper())) for op in ops(audience, rig.people)]
+    assert outcomes(rig.push(wanted)) == {"done": 3}
+    assert len(rig.wearers(audience)) == 3
 
 
 def test_renaming_keeps_the_key_and_everybody_in_it() -> None:

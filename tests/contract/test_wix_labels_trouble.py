@@ -84,6 +84,14 @@ def test_a_stuck_job_waits_for_the_next_run_and_holds_up_nobody() -> None:
     assert len(rig.work.joins(audience.remote_id or "")) == 500
 
 
+def test_the_last_look_is_at_every_job() -> None:
+    """Jobs that end just before patience does are not taken for stuck because others are."""
+    rig = Rig(500)
+    rig.work.stuck, rig.work.stage = 2, 70.0
+    audience = rig.audience("vip")
+    assert outcomes(rig.push(ops(audience, rig.people))) == {"done": 300, "retry": 200}
+
+
 def test_where_no_job_ever_ends_only_one_push_waits_for_it() -> None:
     """The rest is left to a later run, which tries again."""
     rig = Rig(2500)
@@ -207,6 +215,15 @@ def test_a_label_deleted_by_hand(together: int, late: bool) -> None:
     assert not any(receipt.gone for number, receipt in first.items() if number >= 1000)
     assert outcomes(again) == {"done": together}
     assert len(rig.work.joins(kept.remote_id or "")) == together
+
+
+def test_renaming_a_label_that_is_gone_leaves_the_telling_to_the_push() -> None:
+    """Otherwise its people would wait for ever for a name that cannot be changed."""
+    rig = Rig(5)
+    audience = rig.audience("vip")
+    rig.site.delete_label(rig.site.labels[audience.remote_id or ""])
+    rig.destination.rename(Audience("vip", "seg-best", audience.remote_id))
+    assert {its.gone for its in rig.push(ops(audience, rig.people)).values()} == {True}
 
 
 def test_a_lower_ceiling_of_ids_is_found_by_halving() -> None:

@@ -20,7 +20,7 @@ MOST = writing().labels.contacts
 
 CALLS = [
     wire.any_label(),
-    wire.labels_named(["seg-vip", "seg-lost"], offset=1000),
+    wire.labels_named(["seg-vip", "seg-lost"]),
     wire.find_or_create("seg-vip"),
     wire.label_contact(ANN, ["custom.seg-vip"]),
     wire.change_labels([ANN, BOB], ["custom.a"], []),
