@@ -33,7 +33,7 @@ from connector.mailchimp.doctor import examine
 from connector.mailchimp.downloads import Downloads
 from connector.mailchimp.fields import Fields
 from connector.mailchimp.limits import limits
-from connector.mailchimp.paging import pages
+from connector.mailchimp.paging import Part, pages
 from connector.mailchimp.push import Push
 from connector.mailchimp.wire import PLATFORM, VERSION, MailchimpWire, NotFound, Refused, document
 from connector.mailchimp.wire_members import ARCHIVED, Row, key
@@ -94,17 +94,32 @@ class Mailchimp:
         return self._prefix + key
 
     def lookup(self, emails: Sequence[str]) -> Iterator[Sequence[Profile]]:
-        """A few one by one; for more, everybody is read. Each profile comes under the address asked for, as written."""
+        """Everybody is read while that takes fewer calls than asking for the rest one by one.
+
+        Each profile comes under the address asked for, as it was written.
+        """
         asked: dict[str, list[str]] = {}
         for email in dict.fromkeys(emails):
             if wire_members.plausible(email.strip()):
                 asked.setdefault(key(email), []).append(email)
-        if not asked:
-            return
-        few = len(asked) <= limits().pages.lookup
-        for rows in self._one_by_one(asked) if few else self._members():
-            known = [row for row in rows if key(row.email) in asked and self._counts(row)]
-            yield [row.profile(form) for row in known for form in asked[key(row.email)]]
+        left = set(asked)
+
+        def known(rows: Iterable[Row]) -> list[Profile]:
+            met = [row for row in rows if key(row.email) in left]
+            left.difference_update(key(row.email) for row in met)
+            return [row.profile(form) for row in met if self._counts(row) for form in asked[key(row.email)]]
+
+        if len(left) > limits().pages.lookup:
+            for part in self._parts():
+                if found := known(wire_members.rows(part.entries)):
+                    yield found
+                if len(left) <= part.more:
+                    break
+            else:
+                return
+        for address in sorted(left):
+            if found := known(self._one(address)):
+                yield found
 
     def changed(self, since: int | None) -> Iterator[Sequence[Profile]]:
         """Changed since, then archived since: nothing says that archived people show among the others.
@@ -113,7 +128,8 @@ class Mailchimp:
         our tags. Where people are added, archived ones stay known and unmailable: they are not brought back.
         """
         for archived in (False, True) if since is not None or self._adding else (False,):
-            for rows in self._members(since, archived=archived):
+            for part in self._parts(since, archived=archived):
+                rows = wire_members.rows(part.entries)
                 if found := [row.profile() for row in rows if since is not None or self._counts(row)]:
                     yield found
 
@@ -163,8 +179,8 @@ class Mailchimp:
 
     def members(self, audience: Audience) -> Iterator[str]:
         """Hashes of the tag's members, whatever their status, as far as Mailchimp shows them."""
-        for page in pages(self._client.send, wire_tags.get_tagged(self._audience, tag_of(audience)), "members"):
-            for entry in page:
+        for part in pages(self._client.send, wire_tags.get_tagged(self._audience, tag_of(audience)), "members"):
+            for entry in part.entries:
                 yield str(entry["id"])
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
@@ -199,22 +215,20 @@ class Mailchimp:
         return calls + 1, seconds + limits().pace.call
 
     def _tags(self) -> Iterator[Tag]:
-        for page in pages(self._client.send, wire_tags.get_tags(self._audience), "segments"):
-            yield from wire_tags.tags({"segments": page})
+        for part in pages(self._client.send, wire_tags.get_tags(self._audience), "segments"):
+            yield from wire_tags.tags(part.entries)
 
-    def _members(self, since: int | None = None, *, archived: bool = False) -> Iterator[list[Row]]:
-        request = wire_members.get_members(self._audience, since=since, archived=archived)
-        for page in pages(self._client.send, request, "members"):
-            yield wire_members.rows({"members": page})
+    def _parts(self, since: int | None = None, *, archived: bool = False) -> Iterator[Part]:
+        return pages(
+            self._client.send, wire_members.get_members(self._audience, since=since, archived=archived), "members"
+        )
 
-    def _one_by_one(self, addresses: Iterable[str]) -> Iterator[list[Row]]:
-        for address in addresses:
-            request = wire_members.get_member(self._audience, wire_members.subscriber_hash(address))
-            try:
-                body = document(request.operation, self._client.send(request), "id", "status")
-            except NotFound:
-                continue
-            yield wire_members.rows({"members": [body]})
+    def _one(self, address: str) -> list[Row]:
+        request = wire_members.get_member(self._audience, wire_members.subscriber_hash(address))
+        try:
+            return wire_members.rows([document(request.operation, self._client.send(request), "id", "status")])
+        except NotFound:
+            return []
 
     def _counts(self, row: Row) -> bool:
         """Whether a member is known to us when everybody is asked for."""

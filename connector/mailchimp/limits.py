@@ -24,7 +24,7 @@ class Api(_Table):
 
 
 class Pages(_Table):
-    """Reading: largest page, rows read twice, and the break-even between asking for people and reading everybody."""
+    """Reading: largest page, rows read twice, and addresses for which no page of all members is read."""
 
     size: int
     overlap: int

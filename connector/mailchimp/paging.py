@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connector.base import Call, Reply
@@ -16,8 +16,16 @@ Item = Mapping[str, Any]
 _STEPS_BACK = 20
 
 
-def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterator[list[Item]]:
-    """The entries of a collection, page by page; somebody may come twice, nobody who stays is skipped.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Entries of one page that were not in the last, and how many further pages there seem to be."""
+
+    entries: list[Item]
+    more: int
+
+
+def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterator[Part]:
+    """The parts of a collection, page by page; somebody may come twice, nobody who stays is skipped.
 
     Whoever is deleted meanwhile moves all behind them forward, out of the next page. So each page begins a little
     before the end of the last, and when nothing of it was seen before, the step goes back. Entries are told apart by
@@ -27,7 +35,8 @@ def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterato
     offset = steps_back = 0
     seen: set[Any] = set()
     while True:
-        page = document(request.operation, send(page_of(request, offset)), entries)[entries]
+        body = document(request.operation, send(page_of(request, offset)), entries)
+        page = body[entries]
         here = {entry["id"] for entry in page}
         if offset and seen.isdisjoint(here):
             offset = max(0, offset - size + overlap)
@@ -36,8 +45,8 @@ def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterato
                 text = f"no order in the pages: nobody met again after {steps_back} steps back; try again later"
                 raise BadReply(PLATFORM, request.operation, text)
             continue
-        if fresh := [entry for entry in page if entry["id"] not in seen]:
-            yield fresh
+        behind = max(0, int(body.get("total_items") or 0) - offset - len(page))
+        yield Part([entry for entry in page if entry["id"] not in seen], -(-behind // (size - overlap)))
         if len(page) < size:
             return
         seen = here

@@ -125,13 +125,9 @@ def set_fields(audience: str, member: str, fields: Mapping[str, str]) -> Operati
     return Operation("PatchMember", "PATCH", _path(audience, member), body, "skip_merge_validation")
 
 
-def rows(body: Mapping[str, Any]) -> list[Row]:
-    """The members of a page that have an address."""
-    return [row(item) for item in body["members"] if item.get("email_address")]
-
-
-def row(item: Mapping[str, Any]) -> Row:
-    return Row(item["id"], item["email_address"], item["status"])
+def rows(members: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Members as a page gives them, those that have an address."""
+    return [Row(its["id"], its["email_address"], its["status"]) for its in members if its.get("email_address")]
 
 
 def refusal(problem: Problem) -> str:

@@ -7,7 +7,7 @@ Never sent: `static_segment` of an existing tag (it replaces the whole membershi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,11 +56,11 @@ def get_tagged(audience: str, tag: str) -> Call:
     return call("GetTagged", "GET", f"{_path(audience, tag)}/members", [*params, ("fields", "members.id,total_items")])
 
 
-def tags(body: Mapping[str, Any]) -> list[Tag]:
-    """The tags of a page."""
+def tags(segments: Iterable[Mapping[str, Any]]) -> list[Tag]:
+    """Segments as a page gives them, those that are tags."""
     return [
         Tag(str(item["id"]), str(item["name"]), datetime.fromisoformat(item["created_at"]).timestamp())
-        for item in body["segments"]
+        for item in segments
         if item.get("type", STATIC) == STATIC
     ]
 

@@ -36,7 +36,7 @@ def test_nobody_who_stays_is_skipped(people: int, meanwhile: list[tuple[int, int
         here[:] = [each for each in here if each not in gone] + [next(fresh) for _ in range(coming)]
         return Reply(200, {}, orjson.dumps({"members": [{"id": each} for each in page]}))
 
-    found = [entry["id"] for page in pages(send, REQUEST, "members") for entry in page]
+    found = [entry["id"] for part in pages(send, REQUEST, "members") for entry in part.entries]
 
     assert staying <= set(found)
 
@@ -51,7 +51,7 @@ def test_a_hundred_thousand_cost_hardly_more_than_a_hundred_calls() -> None:
         page = [{"id": each} for each in range(start, min(100_000, start + 1000))]
         return Reply(200, {}, orjson.dumps({"members": page}))
 
-    assert sum(len(page) for page in pages(send, REQUEST, "members")) == 100_000
+    assert sum(len(part.entries) for part in pages(send, REQUEST, "members")) == 100_000
     assert len(sent) == 103
 
 
