@@ -1,4 +1,4 @@
-"""Copy the schemas of the Wix calls that Regulars makes into the tests: `trim_wix.py [../shared/specs/wix] [OUT]`.
+"""Copy the schemas of the Wix calls that Regulars makes into the tests: `trim_wix.py FOLDER [OUT]`.
 
 The schemas are made from the vendor's types (see `origin.json` beside the copies); prose goes, the rest stays.
 """
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).parents[2] / "shared" / "specs" / "wix"
 TARGET = Path(__file__).parents[1] / "tests" / "specs" / "wix"
 PROSE = {"title", "description", "$comment", "examples"}
 ORIGIN = "types and URL tables of the vendor's public JS SDK (auto_sdk packages), checked 2026-11-21"
@@ -46,4 +45,4 @@ def main(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:])) if len(sys.argv) == 3 else main(SOURCE, TARGET)
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else TARGET)

@@ -53,7 +53,8 @@ class WixSandbox:
     `scale` makes minutes and the index run so many times faster. `v5` False is a site whose contacts are of version 4
     only; `catalogue` is the version of its catalogue; `activity_log` says whether the previews of behaviour are there.
     `moved` False keeps old contact ids on the orders of merged contacts. Of its own kinds of faults `throttled` is a
-    429, `conflict` a 409, `unavailable` an HTML 503, `token_expired` ends the app's tokens.
+    429, `conflict` a 409, `unavailable` an HTML 503, `token_expired` ends the app's tokens, and
+    `stuck_job` keeps the job that the call begins from ending.
     """
 
     platform = "wix"
@@ -93,6 +94,7 @@ class WixSandbox:
             "conflict": lambda fault, answer: _json(409, orjson.dumps(_TOO_OLD)),
             "unavailable": lambda fault, answer: Reply(503, {"content-type": "text/html"}, _UNAVAILABLE),
             "token_expired": self._expire,
+            "stuck_job": self._stick,
         }
 
     def handle(self, request: Request) -> Reply:
@@ -117,6 +119,7 @@ class WixSandbox:
             if route is None:
                 raise Problem(404, "Not Found", {})
             self._permit(route)
+            sandbox_labels.work_of(self.site)
             seen = Seen(self.site, path, request.query, _body(request), self.clock.now(), caller)
             answer = route.act(seen)
         except Problem as problem:
@@ -137,6 +140,11 @@ class WixSandbox:
             if route.method == request.method and (match := route.pattern.fullmatch(request.path)):
                 return route, match.groupdict()
         return None, {}
+
+    def _stick(self, fault: Fault, answer: Answer) -> Reply:
+        """The bulk job that this call begins never ends."""
+        sandbox_labels.work_of(self.site).stuck += 1
+        return answer()
 
     def _expire(self, fault: Fault, answer: Answer) -> Reply:
         self.door.revoke()

@@ -71,18 +71,20 @@ class Door:
 
 
 class Minute:
-    """A limit of requests in a minute that begins on the minute. Time runs `scale` times faster."""
+    """A limit of requests in a minute that begins on the minute; `scale` times as many where time is scaled.
+
+    The minute itself stays one: clients count over a minute too, and may use it up in its first seconds.
+    """
 
     def __init__(self, clock: Clock, limit: int, scale: float) -> None:
         self._clock = clock
-        self.limit = limit
-        self.scale = scale
+        self.limit = limit * scale
         self._window = -1
         self._used = 0
 
     def take(self) -> bool:
         """Count a request; False if the minute is used up."""
-        window = int(self._clock.now() * self.scale // MINUTE)
+        window = int(self._clock.now() // MINUTE)
         if window != self._window:
             self._window, self._used = window, 0
         if self._used >= self.limit:

@@ -23,7 +23,6 @@ from connector.wix.sandbox_site import Site
 from connector.wix.sandbox_tables import BOTH, Endpoint
 
 READ_PRODUCTS = ("SCOPE.DC-STORES.READ-PRODUCTS",)
-READ_V3 = ("SCOPE.DC-STORES.READ-PRODUCTS", "SCOPE.STORES.CATALOG_READ_LIMITED")
 MAX_PAGE = 100
 ALL_PRODUCTS = "00000000-000000-000000-000000000001"
 """The collection that holds everything; its id is no GUID."""
@@ -238,13 +237,12 @@ def _sorts_v1(given: Any) -> tuple[Sort, ...]:
     return tuple(Sort(name, order.lower() == "desc") for name, order in sorts)
 
 
-_CATEGORIES = ("SCOPE.DC-STORES.READ-PRODUCTS", "SCOPE.STORES.CATALOG_READ_LIMITED")
 ROUTES = (
     Route("QueryProducts", "POST", "/stores-reader/v1/products/query", READ_PRODUCTS, query_products_v1, "v1"),
     Route("QueryProducts", "POST", "/stores/v1/products/query", READ_PRODUCTS, query_products_v1, "v1"),
     Route("QueryCollections", "POST", "/stores-reader/v1/collections/query", READ_PRODUCTS, query_collections, "v1"),
     Route("QueryCollections", "POST", "/stores/v1/collections/query", READ_PRODUCTS, query_collections, "v1"),
-    Route("QueryProductsV3", "POST", "/stores/v3/products/query", READ_V3, query_products_v3, "v3"),
-    Route("QueryCategories", "POST", "/categories/v1/categories/query", _CATEGORIES, query_categories, "v3"),
-    Route("GetCatalogVersion", "GET", "/stores/v3/provision/version", READ_V3, catalogue_version),
+    Route("QueryProductsV3", "POST", "/stores/v3/products/query", READ_PRODUCTS, query_products_v3, "v3"),
+    Route("QueryCategories", "POST", "/categories/v1/categories/query", READ_PRODUCTS, query_categories, "v3"),
+    Route("GetCatalogVersion", "GET", "/stores/v3/provision/version", READ_PRODUCTS, catalogue_version),
 )

@@ -1,4 +1,5 @@
-"""Orders as Wix shows them. An order is written when it is asked for: its lines are most of a shop.
+"""Orders as Wix shows them. An order is written when it is asked for, as it is then: its lines are most of a shop, so
+none are kept. Contacts and checkouts found through a late index look as they did.
 
 Test orders do not exist on Wix, and an order has at most 300 lines: larger ones are left out.
 """

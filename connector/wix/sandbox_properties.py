@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from connector.wix.sandbox_route import Body, Problem, Route, Seen
 
+MANAGE_APP = ("SCOPE.DC.MANAGE-YOUR-APP",)
+
 
 def site_properties(seen: Seen) -> Body:
     world = seen.site.world
@@ -37,6 +39,6 @@ def app_instance(seen: Seen) -> Body:
 
 
 ROUTES = (
-    Route("GetSiteProperties", "GET", "/site-properties/v4/properties", (), site_properties),
-    Route("GetAppInstance", "GET", "/apps/v1/instance", (), app_instance),
+    Route("GetSiteProperties", "GET", "/site-properties/v4/properties", MANAGE_APP, site_properties),
+    Route("GetAppInstance", "GET", "/apps/v1/instance", MANAGE_APP, app_instance),
 )

@@ -46,67 +46,35 @@ def _both(names: str) -> dict[str, frozenset[str]]:
     return dict.fromkeys(names.split(), BOTH)
 
 
+# fmt: off
 ORDERS = Endpoint(
     "SearchOrders",
     "order",
     _fields(
         ("date", _DATE, "createdDate updatedDate purchasedDate"),
-        (
-            "amount",
-            _TEXT,
-            """
-        balanceSummary.authorized.amount balanceSummary.pending.amount balanceSummary.pendingRefund.amount
-        priceSummary.total.amount taxInfo.totalExempt.amount taxInfo.totalTax.amount
-        """,
-        ),
-        (
-            "text",
-            _TEXT,
-            """
-        billingInfo.contactDetails.firstName billingInfo.contactDetails.lastName businessLocation.id
-        businessLocation.name buyerInfo.email number shippingInfo.logistics.deliveryTime
-        shippingInfo.logistics.deliveryTimeSlot.from shippingInfo.logistics.deliveryTimeSlot.to
-        """,
-        ),
-        (
-            "text",
-            _EQUAL,
-            """
-        channelInfo.type fulfillmentStatus paymentStatus shippingInfo.region.name shippingInfo.title status
-        """,
-        ),
-        (
-            "text",
-            _EQUAL,
-            """
-        id buyerInfo.contactId buyerInfo.memberId channelInfo.externalOrderId checkoutId createdBy.userId
-        lineItems.subscriptionInfo.id
-        """,
-        ),
+        ("amount", _TEXT, """balanceSummary.authorized.amount balanceSummary.pending.amount
+            balanceSummary.pendingRefund.amount priceSummary.total.amount taxInfo.totalExempt.amount
+            taxInfo.totalTax.amount"""),
+        ("text", _TEXT, """billingInfo.contactDetails.firstName billingInfo.contactDetails.lastName
+            businessLocation.id businessLocation.name buyerInfo.email number shippingInfo.logistics.deliveryTime
+            shippingInfo.logistics.deliveryTimeSlot.from shippingInfo.logistics.deliveryTimeSlot.to"""),
+        ("text", _EQUAL, """channelInfo.type fulfillmentStatus paymentStatus shippingInfo.region.name
+            shippingInfo.title status"""),
+        ("text", _EQUAL, """id buyerInfo.contactId buyerInfo.memberId channelInfo.externalOrderId checkoutId
+            createdBy.userId lineItems.subscriptionInfo.id"""),
         ("bool", _FLAG, "archived imported seenByAHuman demo"),
-        (
-            "list",
-            _LIST,
-            """
-        lineItems.catalogReference.appId lineItems.catalogReference.catalogItemId lineItems.locations.id
-        fulfillmentStatusesAggregate.statuses lineItems.productName.original appliedDiscounts.coupon.id
-        """,
-        ),
+        ("list", _LIST, """lineItems.catalogReference.appId lineItems.catalogReference.catalogItemId
+            lineItems.locations.id fulfillmentStatusesAggregate.statuses lineItems.productName.original
+            appliedDiscounts.coupon.id"""),
     ),
-    _both("""
-        channelInfo.type fulfillmentStatus paymentStatus shippingInfo.region.name shippingInfo.title status
-        createdDate updatedDate balanceSummary.authorized.amount balanceSummary.pending.amount
-        balanceSummary.pendingRefund.amount billingInfo.contactDetails.firstName
-        billingInfo.contactDetails.lastName businessLocation.id businessLocation.name buyerInfo.email number
-        priceSummary.total.amount purchasedDate shippingInfo.logistics.deliveryTime
-        shippingInfo.logistics.deliveryTimeSlot.from shippingInfo.logistics.deliveryTimeSlot.to
-        taxInfo.totalExempt.amount taxInfo.totalTax.amount fulfillmentStatusesAggregate.statuses
-        lineItems.productName.original
-        """),
-    (Sort("createdDate", down=True),),
-    100,
-    100,
-    4,
+    _both("""channelInfo.type fulfillmentStatus paymentStatus shippingInfo.region.name shippingInfo.title status
+        createdDate updatedDate purchasedDate balanceSummary.authorized.amount balanceSummary.pending.amount
+        balanceSummary.pendingRefund.amount billingInfo.contactDetails.firstName billingInfo.contactDetails.lastName
+        businessLocation.id businessLocation.name buyerInfo.email number priceSummary.total.amount
+        shippingInfo.logistics.deliveryTime shippingInfo.logistics.deliveryTimeSlot.from
+        shippingInfo.logistics.deliveryTimeSlot.to taxInfo.totalExempt.amount taxInfo.totalTax.amount
+        fulfillmentStatusesAggregate.statuses lineItems.productName.original"""),
+    default=(Sort("createdDate", down=True),), limit=100, largest=100, most_sorts=4,
 )
 
 CHECKOUT_QUERY = Endpoint(
@@ -114,23 +82,13 @@ CHECKOUT_QUERY = Endpoint(
     "cart",
     _fields(
         ("date", _DATE, "createdDate updatedDate"),
-        (
-            "text",
-            _TEXT,
-            """
-        id buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId buyerInfo.visitorId
-        """,
-        ),
+        ("text", _TEXT, """id buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId
+            buyerInfo.visitorId"""),
         ("text", "$eq $ne $in $exists", "status"),
     ),
-    _both("""
-        createdDate id updatedDate buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId
-        buyerInfo.visitorId status
-        """),
-    (Sort("createdDate", down=True),),
-    100,
-    100,
-    10,
+    _both("""createdDate id updatedDate buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId
+        buyerInfo.visitorId status"""),
+    default=(Sort("createdDate", down=True),), limit=100, largest=100, most_sorts=10,
 )
 
 CHECKOUT_SEARCH = Endpoint(
@@ -140,19 +98,11 @@ CHECKOUT_SEARCH = Endpoint(
         ("list", _LIST, "activities.type appliedDiscounts.coupon.code"),
         ("text", _TEXT, "contactDetails.firstName contactDetails.lastName"),
         ("date", _DATE, "createdDate updatedDate"),
-        (
-            "text",
-            _EQUAL,
-            """
-        id buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId buyerInfo.visitorId status
-        """,
-        ),
+        ("text", _EQUAL, """id buyerInfo.contactId buyerInfo.email buyerInfo.memberId buyerInfo.userId
+            buyerInfo.visitorId status"""),
     ),
-    {"createdDate": BOTH, "updatedDate": BOTH},
-    (Sort("createdDate", down=True),),
-    100,
-    100,
-    4,
+    _both("createdDate updatedDate"),
+    default=(Sort("createdDate", down=True),), limit=100, largest=100, most_sorts=4,
 )
 
 CONTACTS_V4 = Endpoint(
@@ -161,34 +111,18 @@ CONTACTS_V4 = Endpoint(
     _fields(
         ("text", "$eq $ne $in $exists", "id info.locale info.addresses.subdivision info.addresses.country"),
         ("date", "$eq $ne $gt $gte $lt $lte", "createdDate updatedDate lastActivity.activityDate info.birthdate"),
-        (
-            "text",
-            "$eq $ne $in $exists $startsWith",
-            """
-        primaryInfo.email primaryInfo.phone primaryEmail.email primaryPhone.phone primaryPhone.e164Phone
-        primaryPhone.formattedPhone primaryPhone.countryCode info.name.first info.name.last info.emails.email
-        info.phones.phone info.phones.e164Phone info.addresses.street info.addresses.city info.company
-        info.jobTitle
-        """,
-        ),
-        (
-            "text",
-            _EQUAL,
-            """
-        primaryEmail.subscriptionStatus primaryEmail.deliverabilityStatus primaryPhone.subscriptionStatus
-        """,
-        ),
+        ("text", "$eq $ne $in $exists $startsWith", """primaryInfo.email primaryInfo.phone primaryEmail.email
+            primaryPhone.phone primaryPhone.e164Phone primaryPhone.formattedPhone primaryPhone.countryCode
+            info.name.first info.name.last info.emails.email info.phones.phone info.phones.e164Phone
+            info.addresses.street info.addresses.city info.company info.jobTitle"""),
+        ("text", _EQUAL, """primaryEmail.subscriptionStatus primaryEmail.deliverabilityStatus
+            primaryPhone.subscriptionStatus"""),
         ("list", _LIST, "info.labelKeys info.locations"),
         ("text", f"{_TEXT} $nin", "info.extendedFields.*"),
     ),
-    _both("""
-        createdDate lastActivity.activityDate primaryInfo.email primaryEmail.email primaryPhone.formattedPhone
-        primaryPhone.countryCode info.name.first info.name.last info.company info.jobTitle info.birthdate
-        """),
-    (Sort("createdDate", down=True),),
-    50,
-    1000,
-    1,
+    _both("""createdDate lastActivity.activityDate primaryInfo.email primaryEmail.email primaryPhone.formattedPhone
+        primaryPhone.countryCode info.name.first info.name.last info.company info.jobTitle info.birthdate"""),
+    default=(Sort("createdDate", down=True),), limit=50, largest=1000, most_sorts=1,
 )
 
 CONTACTS_V5 = Endpoint(
@@ -200,10 +134,7 @@ CONTACTS_V5 = Endpoint(
         ("text", "$eq $exists $in", "email.email externalId phone.phone"),
     ),
     {"createdDate": UP, "updatedDate": UP},
-    (Sort("createdDate"),),
-    50,
-    100,
-    5,
+    default=(Sort("createdDate"),), limit=50, largest=100, most_sorts=5,
 )
 
 CONTACTS_V5_SEARCH = Endpoint(
@@ -218,9 +149,7 @@ CONTACTS_V5_SEARCH = Endpoint(
             ("list", _LIST, "segmentIds tags.privateTags.tagIds"),
         ),
     },
-    {"createdDate": BOTH, "updatedDate": BOTH, "lastActivity.date": BOTH},
-    (Sort("createdDate", down=True),),
-    50,
-    100,
-    5,
+    _both("createdDate updatedDate lastActivity.date"),
+    default=(Sort("createdDate", down=True),), limit=50, largest=100, most_sorts=5,
 )
+# fmt: on

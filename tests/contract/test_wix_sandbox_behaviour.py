@@ -161,6 +161,9 @@ def test_a_site_tells_its_name_its_money_and_its_time() -> None:
     assert (properties["paymentCurrency"], properties["timeZone"]) == ("EUR", "Europe/Berlin")
     assert properties["siteDisplayName"] == rig.world.name
     assert rig.call("GET", "/apps/v1/instance").status == 403
+    rig.world.denied.add("SCOPE.DC.MANAGE-YOUR-APP")
+    assert rig.call("GET", "/site-properties/v4/properties").status == 403
+    rig.world.denied.clear()
     body = {"grant_type": "client_credentials", "client_id": APP[0], "client_secret": APP[1], "instance_id": APP[2]}
     token = orjson.loads(rig.call("POST", "/oauth2/token", body, headers={}).body)["access_token"]
     reply = rig.call("GET", "/apps/v1/instance", headers={"authorization": token})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
 from wix_rig import DAY, NOW, Rig, validator
 
+from connector.sandbox.changes import happen
 from connector.sandbox.records import guid
 from connector.sandbox.world import World
+from connector.wix import sandbox_checkouts as checkouts
 from connector.wix.sandbox_orders import amount
 from sync.clock import ManualClock
 
@@ -344,3 +347,32 @@ def test_an_order_by_id_looks_like_one_that_was_searched_for(rig: Rig) -> None:
     single = rig.get(f"/ecom/v1/orders/{order.guid}")["order"]
     assert [single] == rig.orders()
     validator("orders_search.response").validate(orjson.loads(orjson.dumps({"orders": [single]})))
+
+
+def test_after_a_day_of_changes_the_site_tells_what_the_world_knows() -> None:
+    """Orders, refunds, merges, deletions, carts, consent, tags: once indexed, every list agrees with the world."""
+    world = World.generate(5, 60, clock=ManualClock(NOW))
+    rig = Rig(world=world, per_minute=10_000).open()
+    rng = Random(5)
+    for _ in range(4):
+        rig.clock.sleep(3600)
+        happen(world, rng, 30)
+    rig.settle()
+    shown = {each["id"]: each for each in rig.orders(sort=UPDATED)}
+    for order in world.orders.values():
+        if not rig.site.orders.serves(order):
+            assert order.guid not in shown
+            continue
+        each = shown.pop(order.guid)
+        assert each["buyerInfo"].get("contactId") == (order.customer.guid if order.customer else None)
+        assert each["balanceSummary"]["refunded"]["amount"] == amount(order.refunded, order.currency)
+        assert len(each["lineItems"]) == len(order.lines)
+        assert (each["status"] == "CANCELED") == bool(order.cancelled_at)
+    assert shown == {}
+    contacts = rig.contacts(paging={"limit": 1000}, sort=[{"fieldName": "createdDate"}])
+    assert set(_ids(contacts)) == {person.guid for person in world.customers.values()}
+    recovered = {each["id"] for each in rig.checkouts(filter={"status": "RECOVERED"})}
+    assert recovered == {cart.guid for cart in world.carts.values() if cart.completed_at and checkouts.serves(cart)}
+    deleted = {event.subject for event in world.events if event.kind == "customer" and event.action == "destroy"}
+    trash = rig.get("/contacts/v5/contacts/trash-bin", ("deletedFromDate", "2026-11-18T11:06:41Z"))["contacts"]
+    assert {each["id"] for each in trash} == {guid("customer", number) for number in deleted}
