@@ -2,12 +2,15 @@
 
 A contact shows its latest activity only; what came between two runs is in the activity log, which takes a request for
 each contact. So the log is asked where somebody acted since the mark, for a bounded number of contacts a run, and
-never on a first read. Opens and clicks of campaigns have no change date: those of recent campaigns are read anew.
+never on a first read. Contacts name an activity by its type, the log by the id of its template: where both show the
+same one, at the same time, the type is its name, and that of its template from then on.
+Opens and clicks of campaigns have no change date: those of recent campaigns are read anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from connector.base import Cursor, Page
@@ -20,11 +23,12 @@ from connector.wix.walk import Meter, Place, by_cursor, by_key
 from connector.wix.wire import epoch, iso, mapping, records, text
 
 _LOG = "activity log"
+_TYPES = "activity types"
 _DAY = 86_400
 
 
 class Events:
-    """Activities of contacts, named by Wix's own type (of the log: the id of the activity's template)."""
+    """Activities of contacts, named by Wix's own type, or by the id of the log's template where no type is known."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -43,32 +47,40 @@ class Events:
         ):
             found: list[dict[str, Any]] = []
             for contact in stretch.items:
-                logged = self._logged(contact, mark) if left > 0 else None
-                left -= logged is not None
-                found += logged or _latest(contact)
+                latest = _latest(contact)
+                fresh = [each for each in latest if int(epoch(each["at"]) or 0) > (since.high_water or 0)]
+                found += latest
+                if fresh and left > 0:
+                    left -= 1
+                    found += self._logged(contact, fresh[0], mark)
             yield Page(found, None if stretch.place is None else str(stretch.place), meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """Nothing: an event cannot be asked for by itself."""
         return iter(())
 
-    def _logged(self, contact: Mapping[str, Any], mark: str) -> list[dict[str, Any]] | None:
-        """What the log has of the contact since the mark; None where the site has no log to read."""
-        contact_id = text(contact.get("id"))
-        if contact_id is None or self._connection.learnt.get(_LOG) is False:
-            return None
+    def _logged(self, contact: Mapping[str, Any], latest: Mapping[str, Any], mark: str) -> list[dict[str, Any]]:
+        """What the log has of the contact after the mark beside its latest activity; nothing without a log."""
+        if self._connection.learnt.get(_LOG) is False:
+            return []
+        walk = by_cursor(self._connection, partial(wire.activities, str(contact["id"]), mark), "activities")
         try:
-            walk = by_cursor(self._connection, lambda cursor: wire.activities(contact_id, mark, cursor), "activities")
             found = [each for leaf in walk for each in leaf.items]
         except (ScopeError, Refused) as error:
             self._connection.learnt[_LOG] = False
             self._connection.missing[_LOG] = str(error)
-            return None
-        return [
-            _event(contact, name, at)
-            for each in found
-            if (name := text(each.get("templateId"))) and (at := text(each.get("activityDate")))
-        ]
+            return []
+        types: dict[str, str] = self._connection.learnt.setdefault(_TYPES, {})
+        events = []
+        for each in found:
+            template, at = text(each.get("templateId")), text(each.get("activityDate"))
+            if template is None or at is None:
+                continue
+            if epoch(at) == epoch(latest["at"]):
+                types[template] = latest["name"]
+            elif int(epoch(at) or 0) > int(epoch(mark) or 0):
+                events.append(_event(contact, types.get(template, template), at))
+        return events
 
 
 class EmailEvents:

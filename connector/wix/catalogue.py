@@ -69,7 +69,6 @@ class Products:
             yield Page(_named(leaf.items, names), str(number) if leaf.more else None, meter.lap())
 
     def _pages_v1(self, since: Cursor, meter: Meter) -> Iterator[Page]:
-        names = self._collections()
         matching = {} if since.high_water is None else {"lastUpdated": {"$gte": iso(since.high_water)}}
         token = since.page_token or ""
         last = int(token) if token.isdecimal() else None
@@ -82,6 +81,7 @@ class Products:
             before, last = last, max((int(each.get("numericId") or 0) for each in found), default=last)
             if more and last == before:
                 raise BadReply(PLATFORM, call.operation, "paging runs in a circle; stopped, run again to begin anew")
+            names = self._collections() if found else {}
             yield Page(_named(found, names), str(last) if more else None, meter.lap())
 
     def _categories(self) -> Mapping[str, str]:

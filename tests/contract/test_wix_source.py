@@ -322,6 +322,17 @@ def test_the_log_is_read_where_somebody_acted(log: bool) -> None:
     assert len({row["id"] for row in rows}) == len(rows)
 
 
+def test_an_activity_is_one_event_however_often_it_is_read() -> None:
+    """The log calls it by its template, the contact by its type; what is known already is not asked for."""
+    rig = Rig(activity_log=True)
+    rig.order(rig.person(), at=NOW - 1000)
+    found = reader(rig.open())
+    first, again = found.rows("events", NOW - DAY), found.rows("events", NOW - 1000)
+    assert [row["name"] for row in first] == ["ECOM_PURCHASE"]
+    assert again == first
+    assert found.sent()["ListActivities"] == 1
+
+
 def test_opens_and_clicks_of_recent_campaigns_are_events() -> None:
     """Those of a month; a click that is older than the mark is known already."""
     rig = Rig()
