@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from connector.base import Shop, Source, Stream
@@ -38,6 +39,15 @@ class PullReport:
     partly: bool = False
 
 
+class _Kept(TypedDict):
+    """How records are kept, whichever way they come."""
+
+    run_id: int
+    now: int
+    zone: ZoneInfo
+    prefix: str
+
+
 def pull(
     source: Source,
     store: Store,
@@ -58,22 +68,13 @@ def pull(
     _claim(store, source, shop)
     hidden = _withheld(store, streams)
     settle(store, zone=zone, prefix=prefix)
+    kept: _Kept = {"run_id": run_id, "now": now, "zone": zone, "prefix": prefix}
     reports = []
     refused: dict[str, ScopeError] = {}
     for stream in streams:
+        visible = shop.oldest_order if stream.name == "orders" else None
         try:
-            report = run_stream(
-                source,
-                stream,
-                store,
-                run_id=run_id,
-                now=now,
-                zone=zone,
-                prefix=prefix,
-                progress=progress,
-                full=full,
-                visible=shop.oldest_order if stream.name == "orders" else None,
-            )
+            report = run_stream(source, stream, store, **kept, progress=progress, full=full, visible=visible)
         except ScopeError as error:
             if not stream.optional:
                 raise
@@ -87,11 +88,8 @@ def pull(
         unreadable = state.unreadable(connection)
         if only is None:
             build_indexes(connection)
-    intakes = {
-        stream.name: Intake(source, stream, run_id=run_id, now=now, zone=zone, prefix=prefix)
-        for stream in source.streams
-        if stream.name not in unreadable
-    }
+    readable = [stream for stream in source.streams if stream.name not in unreadable]
+    intakes = {stream.name: Intake(source, stream, **kept) for stream in readable}
     sweep = Sweep(source, store, intakes, now=now, oldest=shop.oldest_order, progress=progress)
     names = [stream.name for stream in streams if stream.name in SWEPT and stream.name in intakes]
     swept = sweep.run(names, force=full) if names else sweep.report

@@ -348,13 +348,8 @@ def _matches(world: World) -> st.SearchStrategy[Any]:
         _text_tests("name", (*NAMES, "email.opened")),
         st.builds(t.Contains, argument("name"), st.sampled_from(("form", "email."))),
     )
-    kinds = (
-        ("orders_placed", placed),
-        ("products_purchased", bought),
-        ("checkouts_abandoned", left),
-        *((name, mailed) for name in EMAILS),
-        ("events", happened),
-    )
+    kinds = [("orders_placed", placed), ("products_purchased", bought), ("checkouts_abandoned", left)]
+    kinds += [("events", happened), *((name, mailed) for name in EMAILS)]
     return st.one_of(
         *(
             st.builds(t.Matches, st.just(name), st.lists(_negatable(tests), max_size=3).map(tuple))

@@ -15,10 +15,10 @@ from rig import UTC, Rig, fresh
 
 from connector.base import Shop, Stream
 from connector.errors import ScopeError
-from sync.metrics import MetricSettings, refresh
+from sync.metrics import MetricSettings, as_of, refresh
 from sync.runs import sources_read
 from sync.segments.catalogue import Segment
-from sync.segments.evaluate import missing_sources
+from sync.segments.evaluate import members_at, missing_sources
 from sync.segments.language import parse
 from sync.segments.problems import Origin
 from sync.store import reports, state
@@ -261,6 +261,50 @@ def test_only_events_that_metrics_count_mark_people(tmp_path: Path) -> None:
             "SELECT last_email_click_date, email_clicks_last_90d FROM customer_metrics WHERE customer_id = 2"
         )
         assert found == (NOW - 5, 1)
+
+
+def test_an_earlier_instant_knows_no_later_events_and_orders(tmp_path: Path) -> None:
+    """Functions over events go by their date; a cart was open until the order of its checkout was placed."""
+    source = wide(
+        events=[event(1, "LOGIN", NOW - 900, who=1), event(2, "LOGIN", NOW - 300, who=1)],
+        orders=[order(70, NOW - 500, 1, checkout=4)],
+        carts=[cart(5, NOW - 800, 1, checkout=4)],
+        customers=[customer(1)],
+    )
+    wanted = {
+        NOW: ("events MATCHES (count = 2)", "checkouts_abandoned NOT MATCHES ()", "open_carts = 0"),
+        NOW - 400: ("events MATCHES (count = 1)", "checkouts_abandoned NOT MATCHES ()", "open_carts = 0"),
+        NOW - 600: ("events MATCHES (count = 1)", "checkouts_abandoned MATCHES ()", "open_carts = 1"),
+    }
+    with fresh(tmp_path, source) as rig:
+        rig.pull()
+        metrics(rig)
+        for now, conditions in wanted.items():
+            for where in conditions:
+                with rig.store.read() as connection:
+                    as_of(connection, now=now, settings=SETTINGS)
+                    segment = Segment("s", "s", where, parse(where), Origin("t"))
+                    read = sources_read(connection)
+                    found = members_at(connection, [segment], "s", now=now, settings=SETTINGS, sources_read=read)
+                assert found == [1], (now - NOW, where)
+
+
+def test_a_vanished_order_opens_its_cart_again(tmp_path: Path) -> None:
+    """The owner of the cart is marked, whoever the order belonged to."""
+    source = wide(
+        customers=[customer(1), customer(2)],
+        orders=[order(n, who=1, checkout=4 if n == 3 else None) for n in (1, 2, 3)],
+        carts=[cart(5, who=2, checkout=4)],
+    )
+    with fresh(tmp_path, source) as rig:
+        rig.pull()
+        metrics(rig)
+        assert rig.one("SELECT open_carts FROM customer_metrics WHERE customer_id = 2") == 0
+        source.remove("orders", 3)
+        rig.pull(full=True)
+        assert rig.dirty() == {1, 2}
+        metrics(rig)
+        assert rig.one("SELECT open_carts FROM customer_metrics WHERE customer_id = 2") == 1
 
 
 steps = st.lists(
