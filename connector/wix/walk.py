@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from connector.base import Call
 from connector.errors import BadReply
 from connector.wix.connection import Connection
 from connector.wix.judge import PLATFORM
 from connector.wix.wire import following, mapping, records, text
+
+
+class Reads(Protocol):
+    """What a walk needs of a connection."""
+
+    def read(self, call: Call) -> dict[str, Any]:
+        """The answer to a call."""
 
 
 class Meter:
@@ -35,7 +42,7 @@ class Leaf:
 
 
 def by_cursor(
-    connection: Connection, build: Callable[[str | None], Call], key: str, metadata: str = "metadata"
+    connection: Reads, build: Callable[[str | None], Call], key: str, metadata: str = "metadata"
 ) -> Iterator[Leaf]:
     """Every page; `key` is where the records stand in the answer. Raises BadReply when a cursor comes a second time."""
     cursor: str | None = None
@@ -81,7 +88,7 @@ class Stretch:
 
 
 def by_key(
-    connection: Connection,
+    connection: Reads,
     build: Callable[[Mapping[str, Any], int], Call],
     *,
     field: str,

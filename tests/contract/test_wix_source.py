@@ -154,6 +154,21 @@ def test_a_merged_contact_leads_to_its_survivor() -> None:
     assert gone == [deleted.guid]
 
 
+def test_the_trash_bin_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page; of other streams Wix keeps no such list."""
+    small_pages(monkeypatch, contacts_v5=2)
+    rig = Rig()
+    people = [rig.person(f"p{number}@example.com") for number in range(5)]
+    rig.open()
+    for person in people:
+        rig.world.delete_customer(person)
+    found = reader(rig)
+    pages = list(found.source.gone(STREAMS["customers"]))
+    assert {record["id"] for page in pages for record in page.records} == {person.guid for person in people}
+    assert [page.next_token is None for page in pages] == [False, False, True]
+    assert list(found.source.gone(STREAMS["orders"])) == []
+
+
 def test_contacts_and_orders_can_be_swept() -> None:
     """Ids of all that lives, and the number of contacts."""
     rig = Rig()
