@@ -75,7 +75,7 @@ Changes = Mapping[str, Change]
 def parcels(changes: Changes) -> list[Parcel]:
     """The cheaper of two ways: all by equal change, or full jobs by equal change and the rest by label.
 
-    Jobs come first, so that they run while single requests are sent; removals before additions.
+    Removals come before additions.
     """
     return sorted(min((alike(changes), _mixed(changes)), key=cost), key=_order)
 
@@ -117,8 +117,8 @@ def cost(packed: Iterable[Parcel]) -> int:
     return sum(parcel.calls for parcel in packed)
 
 
-def _order(parcel: Parcel) -> tuple[bool, bool, bool]:
-    return parcel.singly, bool(parcel.adds), not parcel.removes
+def _order(parcel: Parcel) -> tuple[bool, bool]:
+    return bool(parcel.adds), not parcel.removes
 
 
 def _by_label(changes: Changes) -> list[Parcel]:

@@ -93,6 +93,16 @@ def test_full_hundreds_alike_go_together_and_the_rest_by_label() -> None:
     assert [len(parcel.contacts) for parcel in packed] == [100, 60, 60]
 
 
+def test_who_is_left_over_of_several_labels_needs_one_request() -> None:
+    """Two labels of 101 people each, and the last of both is the same person."""
+    packed = parcels(
+        changes_of([*_ops("a", [*range(50), *range(200, 251)], "add"), *_ops("b", range(100, 150), "add"),
+                    *_ops("b", range(200, 251), "add")])
+    )  # fmt: skip
+    assert cost(packed) == 5
+    assert [(len(parcel.contacts), parcel.adds) for parcel in packed if parcel.singly] == [(1, ("a", "b"))]
+
+
 memberships = st.dictionaries(
     st.tuples(st.integers(0, 260), st.sampled_from(["a", "b", "c", "d"])), st.sampled_from(["add", "remove", "both"])
 )
@@ -168,6 +178,7 @@ def test_slow_jobs_are_asked_after_seldom() -> None:
     looks = rig.names().count("GetBulkJob")
     assert outcomes(receipts) == {"done": 1000}
     assert looks <= 10 + 7
+    assert rig.clock.now() >= NOW + 4 * 20
 
 
 def test_a_label_is_made_once_and_known_by_its_key() -> None:

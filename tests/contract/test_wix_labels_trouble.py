@@ -49,6 +49,7 @@ def test_passing_trouble_changes_nothing(match: str, fault: dict[str, Any]) -> N
 
     assert (outcomes(many), outcomes(one)) == ({"done": 30}, {"done": 2})
     assert sorted(rig.work.joins(new.remote_id or "")) == sorted(customer.guid for customer in rig.people)
+    assert rig.destination.calls == len(rig.seen)
     assert rig.wearers(old) == {customer.guid for customer in rig.people[:30]}
     if fault["kind"] == "throttled":
         assert rig.clock.now() - began >= fault.get("retry_after", 60)
