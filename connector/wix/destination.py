@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt
+from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt, WithoutFields
 from connector.errors import BadReply, BadRequest, ScopeError, Unavailable
 from connector.wix import wire_labels as wire
 from connector.wix.connection import Connection
@@ -32,7 +32,7 @@ class LabelQuota(BadRequest):
     exit_code = 1
 
 
-class WixLabels:
+class WixLabels(WithoutFields):
     """Labels on the contacts of one site."""
 
     name = "tags"
