@@ -88,7 +88,6 @@ class Label:
 class Job:
     """How far a bulk job is. `total`: contacts that its filter found."""
 
-    id: str
     complete: bool
     total: int
     succeeded: int
@@ -234,7 +233,6 @@ def job_of(operation: str, body: Mapping[str, Any]) -> Job:
     if not job:
         raise BadReply(PLATFORM, operation, "the answer holds no job")
     return Job(
-        id=str(job.get("id") or ""),
         complete=job.get("status") == "COMPLETED",
         total=_count(job.get("totalItems")),
         succeeded=_count(job.get("successTotal")),
