@@ -1,7 +1,8 @@
 """Reading the catalogue: each product with the name of its main (or first) category or collection.
 
 Renaming a category moves no product's change date. Version 3 dates its categories, so that all products are read again
-when one of them changed; version 1 does not, and there a new name arrives with the product's next change.
+when one of them changed; version 1 does not, and there a new name arrives with the product's next change. Products that
+the owner hides are read where the key may manage products; other keys see those on sale.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from connector.wix.judge import PLATFORM, Refused
 from connector.wix.limits import limits
 from connector.wix.walk import Meter, by_cursor
 from connector.wix.wire import epoch, iso, mapping, records, text
+
+_HIDDEN = "hidden products"
 
 
 class Products:
@@ -45,8 +48,11 @@ class Products:
         with _withheld():
             for chunk in chunks(ids, limits().pages.products):
                 v3 = self._version() == wire.V3
-                call = wire.products_v3(wire.ids(chunk), None) if v3 else wire.products_v1(wire.ids(chunk))
-                found = records(self._connection.read(call), "products")
+                if v3:
+                    body = self._connection.read(wire.products_v3(wire.ids(chunk), None))
+                else:
+                    body = self._page_v1(wire.ids(chunk), None)
+                found = records(body, "products")
                 names = self._categories() if v3 else self._collections()
                 yield Page(_named(found, names), None, meter.lap())
 
@@ -74,15 +80,24 @@ class Products:
         last = int(token) if token.isdecimal() else None
         more = True
         while more:
-            call = wire.products_v1(matching, last)
-            body = self._connection.read(call)
+            body = self._page_v1(matching, last)
             found = records(body, "products")
             more = bool(found) and _more(body, len(found), len(found), limits().pages.products)
             before, last = last, max((int(each.get("numericId") or 0) for each in found), default=last)
             if more and last == before:
-                raise BadReply(PLATFORM, call.operation, "paging runs in a circle; stopped, run again to begin anew")
+                raise BadReply(PLATFORM, "QueryProductsV1", "paging runs in a circle; stopped, run again to begin anew")
             names = self._collections() if found else {}
             yield Page(_named(found, names), str(last) if more else None, meter.lap())
+
+    def _page_v1(self, matching: Mapping[str, Any], after: int | None) -> dict[str, Any]:
+        """Hidden products too, where the key may see them: what is hidden now was sold before."""
+        if self._connection.learnt.get(_HIDDEN) is not False:
+            try:
+                return self._connection.read(wire.products_v1(matching, after, hidden=True))
+            except ScopeError as error:
+                self._connection.learnt[_HIDDEN] = False
+                self._connection.missing[_HIDDEN] = str(error)
+        return self._connection.read(wire.products_v1(matching, after))
 
     def _categories(self) -> Mapping[str, str]:
         """Names by id; also when one of them changed last."""

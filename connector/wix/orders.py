@@ -8,7 +8,7 @@ stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -34,13 +34,24 @@ def begin(since: Cursor) -> str | None:
     return stopped or (None if since.high_water is None else iso(since.high_water))
 
 
-def in_order(leaves: Iterable[Leaf], start: str | None) -> Iterator[tuple[Leaf, str | None]]:
-    """Each page with the token that resumes after it: the last change date, and a number that makes it unique."""
-    reached = start or iso(0)
-    for number, leaf in enumerate(leaves, 1):
-        dates = [at for each in leaf.items if (at := text(each.get("updatedDate")))]
-        reached = max([reached, *dates[-1:]])
-        yield leaf, f"{reached}/{number}" if leaf.more else None
+def in_order(walk: Callable[[str | None], Iterable[Leaf]], start: str | None) -> Iterator[tuple[Leaf, str | None]]:
+    """Each page with the token that resumes after it: the last change date, and a number that makes it unique.
+
+    A cursor that is refused on the way has died of age: the walk begins again where it had come to.
+    """
+    begun, reached, number = start, start or iso(0), 0
+    while True:
+        try:
+            for leaf in walk(begun):
+                number += 1
+                dates = [at for each in leaf.items if (at := text(each.get("updatedDate")))]
+                reached = max([reached, *dates[-1:]])
+                yield leaf, f"{reached}/{number}" if leaf.more else None
+            return
+        except Refused:
+            if reached == (begun or iso(0)):
+                raise
+            begun = reached
 
 
 class Orders:
@@ -52,8 +63,7 @@ class Orders:
     def pages(self, since: Cursor) -> Iterator[Page]:
         """Orders that changed at or after the mark."""
         meter, start = Meter(self._connection), begin(since)
-        walk = by_cursor(self._connection, partial(wire.orders_changed, start), "orders")
-        for leaf, token in in_order(walk, start):
+        for leaf, token in in_order(self._changed, start):
             yield Page(self._whole(leaf.items), token, meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
@@ -69,6 +79,9 @@ class Orders:
         for number, leaf in enumerate(by_cursor(self._connection, wire.orders_listed, "orders")):
             ids = [{"id": each["id"]} for each in leaf.items if each.get("id")]
             yield Page(ids, str(number) if leaf.more else None, meter.lap())
+
+    def _changed(self, since: str | None) -> Iterator[Leaf]:
+        return by_cursor(self._connection, partial(wire.orders_changed, since), "orders")
 
     def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """With the refunds of those orders that do not tell themselves what went back when."""
@@ -98,8 +111,7 @@ class Carts:
     def pages(self, since: Cursor) -> Iterator[Page]:
         """Checkouts that changed at or after the mark."""
         meter, start = Meter(self._connection), begin(since)
-        walk = by_cursor(self._connection, partial(wire.carts_changed, start), _CHECKOUTS)
-        for leaf, token in in_order(walk, start):
+        for leaf, token in in_order(self._changed, start):
             yield Page(leaf.items, token, meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
@@ -108,6 +120,9 @@ class Carts:
         for chunk in chunks(ids, limits().pages.ids):
             for leaf in by_cursor(self._connection, partial(wire.carts_by_ids, chunk), _CHECKOUTS):
                 yield Page(leaf.items, None, meter.lap())
+
+    def _changed(self, since: str | None) -> Iterator[Leaf]:
+        return by_cursor(self._connection, partial(wire.carts_changed, since), _CHECKOUTS)
 
 
 def _parted(order: dict[str, Any]) -> bool:

@@ -102,7 +102,7 @@ def following(body: Mapping[str, Any], key: str = "metadata") -> str | None:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The object that should stand there; empty where something else or nothing does."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def text(value: Any) -> str | None:

@@ -8,7 +8,9 @@ Version 1: `POST /stores-reader/v1/products/query` and `.../collections/query`. 
 strings, at most 100 a page. `numericId` ascends with creation; all products are read sorted by `[{"numericId": "asc"}]`
 with `{"numericId": {"$gt": last}}` (dev.wix.com, Stores Catalog: Filter and Sort). Products have `collectionIds`,
 `brand`, `lastUpdated` (types, stores_products); every product is also in the collection "All Products". Answers count
-in `totalResults`. Collections carry no date.
+in `totalResults`. Collections carry no date. Hidden products are left out silently unless `includeHiddenProducts` is
+true, which takes the right to manage products (types, QueryProductsRequest); version 3 shows them to keys with
+SCOPE.STORES.PRODUCT_READ_ADMIN alone.
 Version 3: `POST /stores/v3/products/query`, cursors, at most 100; `mainCategoryId`, `brand{name}`, `updatedDate`;
 direct categories only with the field DIRECT_CATEGORIES_INFO (types, stores_products-v-3).
 `POST /categories/v1/categories/query` `{query, treeReference: {appNamespace: "@wix/stores"},
@@ -37,7 +39,7 @@ def version() -> Call:
     return Call("GetCatalogVersion", "GET", "/stores/v3/provision/version")
 
 
-def products_v1(matching: Mapping[str, Any], after: int | None = None) -> Call:
+def products_v1(matching: Mapping[str, Any], after: int | None = None, *, hidden: bool = False) -> Call:
     """A page of products in the order of their creation, those behind the number `after`."""
     bound = {} if after is None else {"numericId": {"$gt": after}}
     query: dict[str, Any] = {
@@ -46,7 +48,8 @@ def products_v1(matching: Mapping[str, Any], after: int | None = None) -> Call:
     }
     if matching or bound:
         query["filter"] = _json({**matching, **bound})
-    return Call("QueryProductsV1", "POST", "/stores-reader/v1/products/query", json={"query": query})
+    body = {"query": query, "includeHiddenProducts": True} if hidden else {"query": query}
+    return Call("QueryProductsV1", "POST", "/stores-reader/v1/products/query", json=body)
 
 
 def collections(offset: int) -> Call:

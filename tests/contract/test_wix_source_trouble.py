@@ -17,8 +17,10 @@ from connector.retry import PATIENT_FOR_A_PERSON
 from connector.sandbox.wire import Request
 from connector.wix import WixSettings
 from connector.wix.connection import connect
+from connector.wix.judge import Refused
 from connector.wix.sandbox import API_KEY, SITE_ID
 from connector.wix.source import WixSource
+from mappings.keys import key
 from mappings.load import MappingError
 
 CONTACTS = "SCOPE.DC-CONTACTS.READ-CONTACTS"
@@ -156,6 +158,22 @@ def test_paging_in_circles_ends(stream: str) -> None:
         _read(rig, stream, circle, first)
 
 
+def test_a_cursor_that_dies_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lifetime is not published: the walk begins again at the last change date; a second refusal there is one."""
+    small_pages(monkeypatch, orders=2)
+    rig = shop()
+    for day in range(5):
+        rig.order(None, email="guest@example.com", at=NOW - (9 - day) * DAY)
+    rig.settle()
+    refused: dict[str, Any] = {"kind": "status", "status": 400, "body": '{"message":"invalid cursor"}'}
+    rig.api.faults.add("SearchOrders", nth=3, **refused)
+    rows = reader(rig).rows("orders")
+    assert {row["id"] for row in rows} == {key(order.guid) for order in rig.world.orders.values()}
+    rig.api.faults.add("SearchOrders", nth=2, times=0, **refused)
+    with pytest.raises(Refused, match="invalid cursor"):
+        reader(rig).rows("orders")
+
+
 def test_contacts_out_of_order_are_no_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk by dates would miss some where the answer is not sorted as was asked."""
     small_pages(monkeypatch, contacts=1)
@@ -244,6 +262,21 @@ def test_what_a_site_does_not_have_is_left_out_like_what_it_hides(stream: str) -
         rig.api.faults.add(operation, "status", status=404, body='{"message":"Not Found"}')
     with pytest.raises(ScopeError):
         reader(rig).rows(stream)
+
+
+def test_products_on_sale_are_read_where_hidden_ones_may_not_be() -> None:
+    """Hidden products take the right to manage products; that is learnt once."""
+    rig = shop()
+
+    def reading(request: Request) -> Reply:
+        if b"includeHiddenProducts" in request.body:
+            return Reply(403, {"content-type": "application/json"}, b'{"message":"Forbidden"}')
+        return rig.handle(request)
+
+    found = Reader(rig, reading)
+    assert len(found.rows("products")) == 2
+    assert len(found.rows("products")) == 2
+    assert found.sent()["QueryProducts"] == 2
 
 
 def test_a_site_without_a_store_has_no_catalogue() -> None:
