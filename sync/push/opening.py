@@ -49,14 +49,21 @@ class Opening:
         return ready
 
     def _ready(self, its: AudiencePlan, row: Kept, made: Sequence[str]) -> Kept | None:
-        """`made` are audiences that can only be the one which an interrupted run asked for."""
+        """`made` are audiences that can only be the one which an interrupted run asked for.
+
+        One that cannot be renamed is filled under its old name: if it is gone, that is how it is found out.
+        """
         if row.remote_id is None and len(made) == 1:
             row = self._keep(replace(row, remote_id=made[0], creating_since=None))
         if row.remote_id is None:
             return self._create(its, row) if its.add else None
         if its.renamed_from and row.name != its.name:
-            self._destination.rename(Audience(its.segment, its.name, row.remote_id))
-            row = self._keep(replace(row, name=its.name))
+            try:
+                self._destination.rename(Audience(its.segment, its.name, row.remote_id))
+            except BadRequest as error:
+                self._count(str(error))
+            else:
+                row = self._keep(replace(row, name=its.name))
         return row
 
     def _create(self, its: AudiencePlan, row: Kept) -> Kept | None:

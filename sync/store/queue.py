@@ -102,6 +102,9 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
     """
     newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
     for destination, segments in sorted(released.items()):
+        open_ones = conn.exec_driver_sql(
+            f"SELECT 1 FROM outbox WHERE destination = ? AND {_OPEN} LIMIT 1", (destination,)
+        ).first()
         doubt = conn.exec_driver_sql(
             f"SELECT 1 FROM outbox WHERE destination = ? AND {_DOUBT} LIMIT 1", (destination,)
         ).first()
@@ -111,10 +114,10 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
         )
         sent = f"EXISTS (SELECT 1 {same.format('p')} AND d.state <> :pending)"
         state = f"CASE WHEN {sent} THEN :retry ELSE :pending END" if doubt else ":pending"
+        left = f"EXISTS (SELECT 1 {same.format('p')} AND d.quiet)" if open_ones else "0"
         quiet = (
             "p.why IN (SELECT value FROM json_each(:quiet)) OR p.action = 'add' AND (EXISTS (SELECT 1 FROM audience a "
-            "WHERE a.destination = p.destination AND a.segment = p.segment AND a.filled_at IS NULL) "
-            f"OR EXISTS (SELECT 1 {same.format('p')} AND d.quiet))"
+            f"WHERE a.destination = p.destination AND a.segment = p.segment AND a.filled_at IS NULL) OR {left})"
         )
         parameters = {
             "plan": plan_id,

@@ -18,6 +18,7 @@ from connector.base import (
     Receipt,
     WithoutFields,
 )
+from connector.errors import BadRequest
 
 
 class Killed(BaseException):
@@ -159,6 +160,8 @@ class Keyed(FakeTags):
     def rename(self, audience: Audience) -> None:
         self.calls += 1
         assert audience.remote_id is not None
+        if audience.remote_id not in self.lists:
+            raise BadRequest(self.name, "rename", "there is no such audience")
         self.lists[audience.remote_id] = (audience.name, self.lists[audience.remote_id][1])
 
     def live_flows(self, audience: Audience) -> Sequence[str]:

@@ -88,9 +88,23 @@ def test_a_label_deleted_by_hand_is_made_and_filled_again(rig: PlanRig, labels: 
     assert rig.rows("SELECT tag FROM customer_tags") == [("friend",)]
     plan = rig.plan()
     assert (plan.guards, plan.audiences[0].new, plan.audiences[0].add) == ((), True, 4)
+    labels.pushed.clear()
     rig.apply(plan)
     assert labels.lists == {"custom.2": ("seg-VIPs", {"1", "2", "3", "4"})}
+    assert all(op.audience.quiet for op in labels.pushed), "filling it again starts nothing"
     assert not rig.plan().pending
+
+
+def test_a_label_deleted_by_hand_may_have_a_new_name(rig: PlanRig, labels: FakeLabels) -> None:
+    """It cannot be renamed any more; that is told, and it is made under the new name."""
+    rig.sync()
+    del labels.lists["custom.1"]
+    rig.people([4])
+    rig.segment(Wish("vip", "Best"), [1, 2, 3, 4])
+    report = rig.sync()
+    assert "tags: rename: there is no such audience" in report.destinations[0].reasons
+    assert rig.sync().exit_code == 0
+    assert labels.lists == {"custom.2": ("seg-Best", {"1", "2", "3", "4"})}
 
 
 @pytest.mark.parametrize("told_by", ["seg-vips", "custom.9"])
@@ -144,6 +158,30 @@ def test_a_label_whose_creation_was_not_heard_of_is_found_again(rig: PlanRig, la
         labels.mute_create = None
     assert rig.sync().exit_code == 0
     assert labels.lists == {"custom.1": ("seg-VIPs", {"1", "2", "3"})}
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_dying_around_any_transaction_heals(tmp_path: Path, after: bool) -> None:
+    """One label with the right people, whenever the run dies."""
+    for number in range(1, 40):
+        labels, rig = FakeLabels(size=2), PlanRig(tmp_path / f"{number}.db")
+        rig.destinations = [labels]
+        rig.people([1, 2, 3])
+        rig.segment(VIP, [1, 2, 3])
+        rig.store.commits, rig.store.dies_at, rig.store.after = 0, number, after
+        try:
+            rig.sync()
+        except Killed:
+            rig.reopen()
+            assert rig.sync().exit_code == 0
+            assert labels.lists == {"custom.1": ("seg-VIPs", {"1", "2", "3"})}
+            assert not rig.plan().pending
+            rig.store.close()
+        else:
+            rig.store.close()
+            assert number > 8
+            return
+    raise AssertionError("the run has no end")
 
 
 def test_only_so_many_labels_are_made_a_day(rig: PlanRig, labels: FakeLabels) -> None:
