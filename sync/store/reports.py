@@ -136,8 +136,10 @@ def waiting(connection: Connection) -> list[tuple[str, str, int]]:
 
 
 def refusals(connection: Connection) -> list[tuple[str, str, int]]:
-    """(destination, reason, number) of the people whom a destination will not take."""
+    """(destination, reason, number) of the people whom, or whose fields, a destination will not take."""
     rows = connection.exec_driver_sql(
-        "SELECT destination, reason, count(*) FROM refusal GROUP BY 1, 2 ORDER BY 1, 3 DESC"
+        "SELECT destination, reason, count(*) FROM (SELECT destination, reason FROM refusal "
+        "UNION ALL SELECT destination, refused FROM field_ledger WHERE refused IS NOT NULL) "
+        "GROUP BY 1, 2 ORDER BY 1, 3 DESC"
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -18,6 +18,7 @@ from sync.push import fields
 from sync.push.plan_value import dump, load
 from sync.push.present import plan_text
 from sync.store.plans import load as load_plan
+from sync.store.reports import refusals
 
 VIP = Wish("vip", "VIPs")
 NAMES = ("customer_language", "last_order_date")
@@ -139,6 +140,8 @@ def test_refusals_wait_for_another_value_and_retries_for_the_next_run(rig: PlanR
     its = report.destinations[0]
     assert (its.fields, its.refused, its.unfinished, report.exit_code) == (3, 1, 1, 4)
     assert dict(its.reasons) == {"compliance state": 1, "not now": 1}
+    with rig.store.read() as conn:
+        assert refusals(conn) == [("mail", "compliance state", 1)]
     mail.field_later, mail.refuse = set(), {}
     mail.field_calls.clear()
     assert rig.sync().exit_code == 0
