@@ -119,8 +119,7 @@ class Push:
             elif member is None:
                 self._settle(op, "done")
             else:
-                tags = changes.setdefault(member, {})
-                tags[name] = tags.get(name, False) or op.action == "add"
+                changes.setdefault(member, {})[name] = op.action == "add"
                 members.setdefault(member, []).append(op)
         operations = [self._tagging(member, tags, quiet=quiet) for member, tags in changes.items()]
         answers = self._batches.run(operations) if operations else []

@@ -215,6 +215,18 @@ def test_a_lost_answer_begins_no_second_batch(rig: Tagging, trouble: Reply | Dro
     assert len(rig.sandbox.batches.all) == 2
 
 
+def test_a_lost_answer_is_told_from_older_and_from_our_own_batches(rig: Tagging) -> None:
+    """One of the same size ran an hour ago, and one has just been begun by this very push."""
+    other = [{"method": "GET", "path": f"/lists/{rig.audience.id}/members"}] * 500
+    rig.ask("POST", "/batches", body={"operations": other})
+    rig.clock.advance(3600)
+    lost = times(1, Drop(), "POST", "/batches")
+    rig.afterwards = lambda request: lost(request) if rig.names().count("postBatches") == 1 else None
+
+    assert done(fill(rig, rig.people(1000))) == 1000
+    assert len(rig.sandbox.batches.all) == 3
+
+
 def test_a_lost_answer_in_doubt_is_sent_again(rig: Tagging) -> None:
     """Two batches of the same size began just now: doing the work twice is harmless, reading foreign results is not."""
     other = [{"method": "GET", "path": f"/lists/{rig.audience.id}/members"}] * 20

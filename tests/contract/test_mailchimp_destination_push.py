@@ -149,6 +149,7 @@ def test_people_whom_mailchimp_passes_over_are_asked_for(rig: Tagging) -> None:
     audience = rig.tag()
     people = rig.people(2)
     rig.audience.tag_by_hand(audience.name, people[:1])
+    rig.audience.automate(audience.name)
     silent = orjson.dumps({"members_added": [], "members_removed": [], "errors": [], "total_added": 0})
     rig.instead = times(1, Reply(200, {}, silent), "POST", "/segments/")
 
@@ -160,6 +161,7 @@ def test_people_whom_mailchimp_passes_over_are_asked_for(rig: Tagging) -> None:
         ("refused", "not in audience"),
     ]
     assert rig.audience.tagged(audience.name) == set(people)
+    assert rig.sandbox.joins == []
 
 
 def test_who_unsubscribed_still_leaves(rig: Tagging) -> None:

@@ -77,7 +77,7 @@ def test_calls_are_full_and_as_few_as_can_be(sizes: list[tuple[int, int]], newco
     ops: list[Op] = []
     for audience, (joining, leaving) in zip(TAGS, sizes, strict=False):
         for number in range(joining):
-            who = person(len(ops), known=number >= newcomers)
+            who = person(len(ops), known=number < joining - newcomers)
             ops.append(change(len(ops), "add", audience, who))
         ops += [change(len(ops) + n, "remove", audience, person(len(ops) + n)) for n in range(leaving)]
 
@@ -102,6 +102,7 @@ def test_a_few_people_with_many_tags_go_by_person() -> None:
     ops = [change(5 * who + n, "add", tag, person(who)) for who in range(2) for n, tag in enumerate(tags)]
 
     assert [(batch.kind, len(batch.ops)) for batch in cut(ops, adding=False)] == [(MEMBER, 10)]
+    assert [batch.kind for batch in cut(ops[:2], adding=False)] == [CHANGE] * 2
 
 
 def test_who_is_only_known_by_a_hash_goes_by_it() -> None:
