@@ -27,13 +27,14 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105
 class Connection:
     """A client with what was learnt through it about this site: versions it has, names of labels.
 
-    `missing` says of each thing that reading went without, why.
+    `missing` says of each thing that reading went without, why. `app`: an app's token is used, not a key.
     """
 
-    def __init__(self, client: Client, clock: Clock, site_id: str) -> None:
+    def __init__(self, client: Client, clock: Clock, site_id: str, *, app: bool = False) -> None:
         self.client = client
         self.clock = clock
         self.site_id = site_id
+        self.app = app
         self.learnt: dict[str, Any] = {}
         self.missing: dict[str, str] = {}
 
@@ -59,7 +60,7 @@ def connect(access: Access) -> Connection:
         policy=access.policy,
     )
     access.closing.callback(client.close)
-    connection = Connection(client, access.clock, settings.site_id)
+    connection = Connection(client, access.clock, settings.site_id, app=not access.secrets.get(API_KEY))
     access.budgets[f"{PLATFORM}.connection"] = connection
     return connection
 

@@ -22,6 +22,8 @@ UNSEEN = (
     "segments of cart abandoners are without them"
 )
 
+NO_ZONE = "the site tells no time zone, so days are UTC's; set [store] timezone, or the zone in Settings, Business Info"
+
 
 class _Group(NamedTuple):
     """One permission: the scope's id, the call that tries it, and what its absence blocks."""
@@ -92,7 +94,7 @@ _GROUPS = (
 
 def examine(connection: Connection, read_shop: Callable[[Connection], Shop]) -> list[Finding]:
     """The key tried live, one call for each permission, and what cannot be seen at all. Raises AuthError."""
-    findings = [_site(connection, read_shop)]
+    findings = _site(connection, read_shop)
     for group in _GROUPS:
         refused = _refused(connection, group.call)
         if isinstance(refused, ScopeError):
@@ -106,17 +108,18 @@ def examine(connection: Connection, read_shop: Callable[[Connection], Shop]) -> 
     return findings
 
 
-def _site(connection: Connection, read_shop: Callable[[Connection], Shop]) -> Finding:
+def _site(connection: Connection, read_shop: Callable[[Connection], Shop]) -> list[Finding]:
     try:
         shop = read_shop(connection)
     except AuthError:
         raise
     except ScopeError as error:
         text = f"name, currency and time zone cannot be read, SCOPE.DC.MANAGE-YOUR-APP is missing ({error})"
-        return Finding("error", "site", text, FIX)
+        return [Finding("error", "site", text, FIX)]
     except PlatformError as error:
-        return Finding("error", "site", str(error), "set currency and time zone in Settings, Business Info")
-    return Finding("ok", "key", f"accepted by {shop.name} ({shop.currency}, {shop.zone})")
+        return [Finding("error", "site", str(error))]
+    found = [Finding("ok", "key", f"accepted by {shop.name} ({shop.currency}, {shop.zone})")]
+    return found + [Finding("warning", "time zone", NO_ZONE) for note in shop.notes if note == NO_ZONE]
 
 
 def _products(connection: Connection) -> Call:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from connector.base import Cursor, Finding, Page, Record, Shop, Stream
-from connector.errors import BadReply
+from connector.errors import BadReply, ScopeError, WrongShop
 from connector.wix import wire
 from connector.wix.activity import EmailEvents, Events
 from connector.wix.catalogue import Products
 from connector.wix.connection import Connection
 from connector.wix.contacts import Contacts
-from connector.wix.doctor import UNSEEN, examine
-from connector.wix.judge import PLATFORM
+from connector.wix.doctor import NO_ZONE, UNSEEN, examine
+from connector.wix.judge import PLATFORM, Refused
 from connector.wix.orders import Carts, Orders
 from connector.wix.records import PREPARE
 from connector.wix.wire import mapping, text
@@ -125,16 +125,38 @@ def _consent(record: Record) -> dict[str, Any]:
 
 
 def read_shop(connection: Connection) -> Shop:
-    """The site as it is now. Raises BadReply where it has no currency: without one no money can be read."""
+    """The site as it is now. Raises BadReply where it has no currency: without one no money can be read.
+
+    A token is for the site of the app's instance, whatever the config says: WrongShop where that is another one.
+    """
     call = wire.site_properties()
-    properties = mapping(connection.read(call).get("properties"))
-    currency = text(properties.get("paymentCurrency"))
+    instance = _instance(connection) if connection.app else {}
+    try:
+        properties = mapping(connection.read(call).get("properties"))
+    except (ScopeError, Refused):
+        if not instance:
+            raise
+        properties = instance
+    currency, zone = text(properties.get("paymentCurrency")), text(properties.get("timeZone"))
     if currency is None:
         raise BadReply(PLATFORM, call.operation, "the site has no payment currency; set it in Settings, Business Info")
     return Shop(
         id=connection.site_id,
         name=text(properties.get("siteDisplayName")) or text(properties.get("businessName")) or connection.site_id,
         currency=currency,
-        zone=text(properties.get("timeZone")) or "UTC",
-        notes=(UNSEEN,),
+        zone=zone or "UTC",
+        notes=(UNSEEN,) if zone else (UNSEEN, NO_ZONE),
     )
+
+
+def _instance(connection: Connection) -> Mapping[str, Any]:
+    call = wire.app_instance()
+    try:
+        site = mapping(connection.read(call).get("site"))
+    except (ScopeError, Refused):
+        return {}
+    found = text(site.get("siteId"))
+    if found is not None and found.lower() != connection.site_id:
+        where = f"the app's instance is on site {found}, not on {connection.site_id}"
+        raise WrongShop(PLATFORM, call.operation, f"{where}; check [store] site_id and REGULARS_WIX_INSTANCE_ID")
+    return site

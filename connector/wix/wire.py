@@ -5,7 +5,8 @@ named; INITIALIZED is never found. Checkouts: `POST /ecom/v1/abandoned-checkout/
 cursor neither filter nor sort may be sent: both are locked in it.
 Site: `GET /site-properties/v4/properties` answers `{version, properties: {siteDisplayName, businessName, timeZone,
 paymentCurrency}}` (dev.wix.com, Get Site Properties; types, business-tools_site-properties), permission
-SCOPE.DC.MANAGE-YOUR-APP.
+SCOPE.DC.MANAGE-YOUR-APP. An app is told the same but the zone by `GET /apps/v1/instance`: `{site: {siteId,
+siteDisplayName, paymentCurrency}}` (dev.wix.com, Get App Instance).
 Refunds: `POST /ecom/v1/payments/list-by-ids` `{orderIds}` answers `orderTransactions[]{orderId, refunds[]{id,
 createdDate, transactions[]{amount, refundStatus}}}` (types, ecom_order-transactions; dev.wix.com, List Transactions For
 Multiple Orders), permission as orders.
@@ -52,6 +53,11 @@ def epoch(text: Any) -> float | None:
 def site_properties() -> Call:
     """Name, currency and zone."""
     return Call("GetSiteProperties", "GET", "/site-properties/v4/properties")
+
+
+def app_instance() -> Call:
+    """Where the app is installed; for apps only."""
+    return Call("GetAppInstance", "GET", "/apps/v1/instance")
 
 
 def orders_changed(since: str | None, cursor: str | None, limit: int | None = None) -> Call:

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from wix_rig import APP, Rig
 from wix_source_rig import reader, shop
+
+from connector.base import Access
+from connector.errors import WrongShop
+from connector.http import handler_transport
+from connector.wix import WixSettings
+from connector.wix.connection import connect
+from connector.wix.sandbox import SITE_ID
+from connector.wix.source import WixSource
 
 CONTACTS = "SCOPE.DC-CONTACTS.READ-CONTACTS"
 LABELS = "SCOPE.DC-CONTACTS.MANAGE-LABELS"
@@ -47,3 +56,26 @@ def test_doctor_says_that_a_site_has_no_list_of_deleted_contacts() -> None:
     (finding,) = (each for each in reader(shop(v5=False)).source.doctor() if each.level != "ok")
     assert (finding.subject, finding.fix) == ("deleted contacts", "")
     assert "weekly" in finding.text
+
+
+def test_an_app_on_another_site_is_refused() -> None:
+    """A token is for the site of its instance, whatever the config says."""
+    rig = shop(app=APP)
+    with pytest.raises(WrongShop, match="REGULARS_WIX_INSTANCE_ID"):
+        WixSource(connect(_app(rig, SITE_ID.replace("0001", "0002")))).shop()
+
+
+def test_an_app_without_the_right_to_site_properties_knows_its_instance() -> None:
+    """Name and currency stand there too, the zone does not: days are UTC's, and that is said."""
+    rig = shop(app=APP)
+    rig.api.faults.add("GetSiteProperties", "status", times=0, status=403, body="{}")
+    source = WixSource(connect(_app(rig, SITE_ID)))
+    found = source.shop()
+    assert (found.currency, found.zone, len(found.notes)) == ("EUR", "UTC", 2)
+    assert [each.subject for each in source.doctor() if each.level == "warning"] == ["time zone"]
+
+
+def _app(rig: Rig, site_id: str) -> Access:
+    names = ("REGULARS_WIX_APP_ID", "REGULARS_WIX_APP_SECRET", "REGULARS_WIX_INSTANCE_ID")
+    secrets = dict(zip(names, APP, strict=True))
+    return Access(WixSettings(site_id=site_id), secrets, rig.clock, handler_transport(rig.handle))
