@@ -20,10 +20,16 @@ OPERATIONS = {
     "/api/lists/{id}/flow-triggers": ("get",),
     "/api/lists/{id}/relationships/profiles": ("get", "post", "delete"),
     "/api/profiles": ("get",),
+    "/api/profiles/{id}": ("patch",),
+    "/api/profile-import": ("post",),
     "/api/profile-bulk-import-jobs": ("post",),
     "/api/profile-bulk-import-jobs/{job_id}": ("get",),
     "/api/profile-bulk-import-jobs/{id}/import-errors": ("get",),
     "/api/profile-bulk-import-jobs/{id}/profiles": ("get",),
+    "/api/profile-subscription-bulk-create-jobs": ("post",),
+    "/api/events": ("post",),
+    "/api/metrics": ("get",),
+    "/api/metrics/{id}/flow-triggers": ("get",),
 }
 PATCHES = ("CollectionLinks.next and .prev are nullable: the last page says null",)
 PROSE = {"description", "summary", "example", "examples", "x-klaviyo-operation-aliases"}

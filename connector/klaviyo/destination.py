@@ -1,4 +1,4 @@
-"""Lists in a Klaviyo account, kept equal to segments by differences only.
+"""Lists, or an array on each profile, in a Klaviyo account, kept equal to segments by differences only.
 
 Never sent from here: consent, subscriptions, suppressions, merges, deletions.
 """
@@ -25,11 +25,14 @@ from connector.base import (
     WithoutFields,
 )
 from connector.budget import Budgets, Window
-from connector.errors import BadReply, ScopeError, Unavailable
+from connector.errors import BadReply, Unavailable
 from connector.http import Client
-from connector.klaviyo import API_KEY, wire_imports, wire_lists, wire_profiles
+from connector.klaviyo import API_KEY, KlaviyoSettings, cutting, wire_lists, wire_profiles
+from connector.klaviyo.doctor import examine
+from connector.klaviyo.events import Events
 from connector.klaviyo.limits import limits
-from connector.klaviyo.push import ADD, IMPORT, REMOVE, Push, list_of
+from connector.klaviyo.properties import Properties
+from connector.klaviyo.push import Push, list_of
 from connector.klaviyo.wire import PLATFORM, DailyLimit, KlaviyoWire, NotFound, document, following
 from connector.klaviyo.wire_profiles import Row, key, profile_of
 from connector.retry import Policy
@@ -46,19 +49,25 @@ class Klaviyo(WithoutFields):
 
     name = PLATFORM
     platform = PLATFORM
-    limits = Limits(
-        consent=True,
-        by_email=True,
-        name_length=limits().api.name_length,
-        creates_per_day=limits().writes.list_creates_per_day,
-    )
 
-    def __init__(self, client: Client, once: Client, clock: Clock, list_prefix: str) -> None:
+    def __init__(self, client: Client, once: Client, clock: Clock, settings: KlaviyoSettings) -> None:
         self._client = client
         self._once = once
         self._clock = clock
-        self._prefix = list_prefix
+        self._prefix = settings.list_prefix
+        self._mode = settings.mode
+        self.limits = Limits(
+            consent=True,
+            by_email=True,
+            name_length=limits().api.name_length,
+            creates_per_day=limits().writes.list_creates_per_day,
+            keyed=settings.mode != "properties",
+        )
         self._push = Push(client.send, self._pages, self.lookup, clock)
+        self._properties = Properties(settings.property, self._value, client.send, self._pages, self.lookup)
+        self._events = Events(client.send, self._pages, clock, self._prefix) if settings.events else None
+        alone = settings.mode == "both" or settings.events
+        self._most = limits().writes.relationship if alone else None
 
     @property
     def calls(self) -> int:
@@ -75,19 +84,12 @@ class Klaviyo(WithoutFields):
         self._client.send(wire_lists.get_account())
 
     def doctor(self) -> list[Finding]:
-        """Four cheap reads, one per scope that reads; scopes that write show only when something is written."""
-        findings = [self._may(wire_lists.get_account()), self._may(wire_profiles.any_profile())]
-        request = wire_lists.get_lists(size=1)
-        try:
-            first = next(wire_lists.ids(self._read(request)), None)
-        except ScopeError as error:
-            return [*findings, _lacking(request, error)]
-        findings.append(_granted(request))
-        return findings if first is None else [*findings, self._may(wire_lists.flow_triggers(first))]
+        """Each scope tried once; nothing is written."""
+        return list(examine(self._client.send, lists=self._mode != "properties", events=self._events is not None))
 
     def audience_name(self, key: str, name: str) -> str:
-        """The prefix and the segment's name."""
-        return self._prefix + name
+        """The prefix and the segment's name; as a value of the array the key, which stays when the name changes."""
+        return key if self._mode == "properties" else self._prefix + name
 
     def lookup(self, emails: Sequence[str]) -> Iterator[Sequence[Profile]]:
         """A hundred addresses a call. Each profile comes under the address asked for, as it was written."""
@@ -108,7 +110,12 @@ class Klaviyo(WithoutFields):
                 yield [profile_of(row.email, row) for row in wire_profiles.rows(body) if row.email]
 
     def find(self, names: Sequence[str], *, made: tuple[int, int] | None = None) -> Mapping[str, Sequence[str]]:
-        """Ids by name, () where no list carries it. Klaviyo lets several lists carry one name."""
+        """Ids by name, () where no list carries it. Klaviyo lets several lists carry one name.
+
+        Values of the array are not found: they are there by being used.
+        """
+        if not self.limits.keyed:
+            return dict.fromkeys(names, ())
         since, until = (made[0] - _SKEW, made[1] + _SKEW) if made else (None, None)
         found: dict[str, list[str]] = {name: [] for name in names}
         for group in wire_profiles.groups(found):
@@ -124,6 +131,8 @@ class Klaviyo(WithoutFields):
         Unlike every other call, this one must not be repeated blindly: two lists may carry one name. So when no
         answer comes, the list is looked for before it is made again.
         """
+        if not self.limits.keyed:
+            return audience.name
         request = wire_lists.create_list(audience.name)
         since = self._clock.now() - _SKEW
         for pause in (*_PAUSES, None):
@@ -139,72 +148,62 @@ class Klaviyo(WithoutFields):
         raise AssertionError("the last try returns or raises")
 
     def rename(self, audience: Audience) -> None:
-        self._client.send(wire_lists.rename_list(list_of(audience), audience.name))
+        if self.limits.keyed:
+            self._client.send(wire_lists.rename_list(list_of(audience), audience.name))
 
     def live_flows(self, audience: Audience) -> Sequence[str]:
-        """Flows with the status "live" that begin when someone joins; none for a list that is not there (any more)."""
-        if audience.remote_id is None:
+        """Flows with the status "live" that begin when someone joins, by the list or by the event of entering."""
+        entered = self._events.flows() if self._events is not None else []
+        return list(dict.fromkeys([*self._list_flows(audience), *entered]))
+
+    def members(self, audience: Audience) -> Iterator[str]:
+        """Of the list; of the array, by reading everybody, where there is no list."""
+        if not self.limits.keyed:
+            yield from self._properties.members(audience)
+            return
+        for body in self._pages(wire_lists.member_ids(list_of(audience))):
+            yield from wire_lists.ids(body)
+
+    def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
+        """List by list; person by person where only the array is kept. Smaller where ops have requests of their own."""
+        if self._mode == "properties":
+            return cutting.by_person(ops)
+        return cutting.by_list(ops, self._most)
+
+    def push(self, batch: Batch) -> list[Receipt]:
+        """Every push may be repeated: lists are sets, imports keep who is there, events are named."""
+        receipts = self._properties.push(batch.ops) if self._mode == "properties" else self._push.push(batch)
+        if self._mode == "both":
+            receipts = self._properties.follow(batch.ops, receipts)
+        return receipts if self._events is None else self._events.follow(batch.ops, receipts)
+
+    def estimate(
+        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+    ) -> tuple[int, float]:
+        """Calls by operation, and the time that these take one after the other."""
+        counts: Counter[str] = Counter()
+        if self._mode == "properties":
+            counts += cutting.property_calls(adds, removes)
+        else:
+            counts += cutting.list_calls(adds, removes, self._most)
+        if self._mode == "both":
+            counts += cutting.followed_calls(adds, removes)
+        if self._events is not None:
+            counts += cutting.event_calls(adds, removes)
+        return counts.total(), cutting.seconds(counts)
+
+    def _value(self, audience: Audience) -> str:
+        """The segment's key. Where only the array is kept, it is the name of what one joins."""
+        return audience.segment if self.limits.keyed else audience.name
+
+    def _list_flows(self, audience: Audience) -> list[str]:
+        """None for a list that is not there (any more)."""
+        if audience.remote_id is None or not self.limits.keyed:
             return []
         try:
             return wire_lists.live(self._read(wire_lists.flow_triggers(audience.remote_id)))
         except NotFound:
             return []
-
-    def members(self, audience: Audience) -> Iterator[str]:
-        for body in self._pages(wire_lists.member_ids(list_of(audience))):
-            yield from wire_lists.ids(body)
-
-    def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
-        """Removals of every list, then people yet unknown, with all the lists they join, then the known.
-
-        Additions of known people fill up the last requests that each list needs for the unknown.
-        """
-        leaving: dict[str, list[Op]] = defaultdict(list)
-        joining: dict[str, list[Op]] = defaultdict(list)
-        unknown: dict[str, list[Op]] = defaultdict(list)
-        for op in ops:
-            coming = unknown if op.person.remote_id is None else joining
-            (leaving if op.action == "remove" else coming)[list_of(op.audience)].append(op)
-        for group in leaving.values():
-            yield from (Batch(part, REMOVE) for part in _thousands(group))
-        together: list[Op] = []
-        for list_id, group in unknown.items():
-            room = -len(group) % limits().writes.relationship
-            together += [*group, *joining[list_id][:room]]
-            del joining[list_id][:room]
-        if together:
-            yield Batch(tuple(together), IMPORT)
-        for group in joining.values():
-            yield from (Batch(part, ADD) for part in _thousands(group))
-
-    def push(self, batch: Batch) -> list[Receipt]:
-        """Every push may be repeated: lists are sets, and imports keep who is there."""
-        return self._push.push(batch)
-
-    def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
-    ) -> tuple[int, float]:
-        """Calls by operation, and the time that the limits of each need, one after the other.
-
-        An import is taken to be done at the second look.
-        """
-        counts: Counter[str] = Counter()
-        size = limits().writes.relationship
-        for people in removes.values():
-            counts["RemoveProfilesFromList"] += -(-len(people) // size)
-            counts["GetProfiles"] += _lookups(sum(person.remote_id is None for person in people))
-        for people in adds.values():
-            counts["AddProfilesToList"] += -(-len(people) // size)
-        joining = (person for people in adds.values() for person in people if person.remote_id is None)
-        unknown = {key(person.email) for person in joining if person.email}
-        jobs = sum(1 for _ in wire_imports.groups(unknown))
-        counts["CreateImportJob"] += jobs
-        counts["GetImportJob"] += 2 * jobs
-        counts["GetImportErrors"] += jobs
-        counts["GetImportProfiles"] += _lookups(len(unknown))
-        operations = limits().operations
-        seconds = sum(operations[name].seconds(calls) for name, calls in counts.items())
-        return counts.total(), seconds + (3 * limits().job.first_wait if jobs else 0.0)
 
     def _read(self, request: Call) -> Mapping[str, Any]:
         return document(request.operation, self._client.send(request))
@@ -249,13 +248,6 @@ class Klaviyo(WithoutFields):
                 found |= self._matched(half)
         return found
 
-    def _may(self, request: Call) -> Finding:
-        try:
-            self._client.send(request)
-        except ScopeError as error:
-            return _lacking(request, error)
-        return _granted(request)
-
 
 def open_destination(access: Access) -> Klaviyo:
     """The account that the section and its key name."""
@@ -275,26 +267,6 @@ def open_destination(access: Access) -> Klaviyo:
         )
 
     patient, once = client(access.policy or Policy()), client(Policy(tries=1))
-    account = Klaviyo(patient, once, access.clock, access.settings.list_prefix)
+    account = Klaviyo(patient, once, access.clock, access.settings)
     access.closing.callback(account.close)
     return account
-
-
-def _granted(request: Call) -> Finding:
-    return Finding("ok", PLATFORM, f"the key has {', '.join(limits().operations[request.operation].scopes)}")
-
-
-def _lacking(request: Call, error: ScopeError) -> Finding:
-    needed = ", ".join(limits().operations[request.operation].scopes)
-    asked = f"{error.operation}, request {error.request_id}" if error.request_id else error.operation
-    return Finding("error", PLATFORM, f"the key lacks {needed} ({asked})", f"create a private key with {needed}")
-
-
-def _thousands(ops: Sequence[Op]) -> Iterator[tuple[Op, ...]]:
-    size = limits().writes.relationship
-    for start in range(0, len(ops), size):
-        yield tuple(ops[start : start + size])
-
-
-def _lookups(people: int) -> int:
-    return -(-people // limits().pages.profiles)

@@ -39,6 +39,8 @@ class Writes(_Table):
     import_bytes: int
     list_creates_per_day: int
     isolate: int
+    people: int
+    call: float
 
 
 class Job(_Table):
@@ -47,6 +49,13 @@ class Job(_Table):
     first_wait: float
     longest_wait: float
     patience: float
+
+
+class Metrics(_Table):
+    """What events are called."""
+
+    entered: str
+    left: str
 
 
 class Operation(_Table):
@@ -71,6 +80,7 @@ class Limits(_Table):
     pages: Pages
     writes: Writes
     job: Job
+    events: Metrics
     operations: dict[str, Operation]
 
 

@@ -20,14 +20,16 @@ from connector.base import Clock, Reply
 from connector.klaviyo.limits import limits
 from connector.klaviyo.sandbox_account import Account
 from connector.klaviyo.sandbox_documents import Documents
-from connector.klaviyo.sandbox_endpoints import ENDPOINTS, Endpoint, InvalidRows, Missing, Seen, TooLarge
+from connector.klaviyo.sandbox_endpoints import ENDPOINTS, Endpoint
 from connector.klaviyo.sandbox_query import Invalid, Pager, one_of
+from connector.klaviyo.sandbox_seen import Duplicate, InvalidRows, Missing, Seen, TooLarge
 from connector.klaviyo.sandbox_windows import Windows
 from connector.sandbox.faults import Fault, Faults
 from connector.sandbox.wire import Request
 
 MEDIA_TYPE = "application/vnd.api+json"
-ALL_SCOPES = frozenset(scope for its in limits().operations.values() for scope in its.scopes)
+ALL_SCOPES = frozenset(scope for its in limits().operations.values() for scope in its.scopes) - {"subscriptions:write"}
+"""What a key is made with; nobody needs to change consent."""
 _REVISION = re.compile(r"\d{4}-\d\d-\d\d(\.pre)?")
 
 
@@ -40,6 +42,7 @@ class Problem(Exception):
     title: str
     detail: str
     source: Mapping[str, str] | None = None
+    meta: Mapping[str, str] | None = None
 
 
 class KlaviyoSandbox:
@@ -164,6 +167,10 @@ class KlaviyoSandbox:
             raise _invalid(invalid) from invalid
         except Missing as missing:
             raise Problem(404, "not_found", "Not found.", str(missing)) from missing
+        except Duplicate as duplicate:
+            text = "A profile already exists with one of these identifiers."
+            meta = {"duplicate_profile_id": duplicate.profile_id}
+            raise Problem(409, "duplicate_profile", "Conflict.", text, None, meta) from duplicate
         except TooLarge as large:
             raise Problem(413, "payload_too_large", "Payload too large.", "The request is larger than 5 MB.") from large
         if document is not None:
@@ -215,7 +222,7 @@ class KlaviyoSandbox:
             "detail": problem.detail,
             "source": dict(problem.source or {}),
             "links": {},
-            "meta": {},
+            "meta": dict(problem.meta or {}),
         }
 
     def _reply(self, status: int, body: Any, headers: Mapping[str, str]) -> Reply:

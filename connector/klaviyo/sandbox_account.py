@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from connector.base import Clock
@@ -28,6 +28,7 @@ class Person:
     consent: str = "NEVER_SUBSCRIBED"
     suppressions: list[tuple[str, float]] = field(default_factory=list)
     aliases: tuple[str, ...] = ()
+    properties: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Roll:
 
 @dataclass(slots=True)
 class Flow:
-    """An automation that begins when someone joins `list_id`."""
+    """An automation that begins when someone joins `list_id`, or gets an event of `metric`."""
 
     id: str
     name: str
@@ -53,16 +54,29 @@ class Flow:
     status: str
     created: float
     archived: bool = False
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowJoin:
-    """Someone was sent into a live flow: in a real shop, a mail goes out."""
+    """Someone was sent into a live flow: in a real shop, a mail goes out. `list_id` is "" where an event did it."""
 
     flow: str
     list_id: str
     profile_id: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a profile did. `quiet`: recorded as history, which starts no flow."""
+
+    metric: str
+    profile_id: str
+    unique_id: str
+    at: float
+    properties: Mapping[str, object]
+    quiet: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,11 @@ class Import:
 
 
 class Account:
-    """One account and its happenings. `writes` counts every change by kind; `flow_joins` lists who was sent where."""
+    """One account and its happenings. `writes` counts every change by kind; `flow_joins` lists who was sent where.
+
+    `joins` counts by list and profile how often somebody came onto a list; `events` are by metric, profile and unique
+    id, of which the first counts. `torn` are addresses that lead to another profile's conflict.
+    """
 
     def __init__(self, clock: Clock, *, scale: float = 1.0, seed: int = 1) -> None:
         self.clock = clock
@@ -109,6 +127,10 @@ class Account:
         self.flows: dict[str, Flow] = {}
         self.imports: dict[str, Import] = {}
         self.flow_joins: list[FlowJoin] = []
+        self.joins: Counter[tuple[str, str]] = Counter()
+        self.events: dict[tuple[str, str, str], Event] = {}
+        self.metrics: dict[str, str] = {}
+        self.torn: dict[str, str] = {}
         self.writes: Counter[str] = Counter()
         self.unimportable: dict[str, str] = {}
         self.imports_stick = False
@@ -190,6 +212,54 @@ class Account:
         self.flows[flow.id] = flow
         return flow
 
+    def add_metric_flow(self, metric: str, name: str, *, status: str = "live") -> Flow:
+        """A flow that begins with an event of the metric, which is there from now on."""
+        self.metric(metric)
+        flow = Flow("".join(self._random.choices(_ALPHABET, k=6)), name, "", status, self.now(), metric=metric)
+        self.flows[flow.id] = flow
+        return flow
+
+    def metric(self, name: str) -> str:
+        """Its id; the first event of a name makes it."""
+        if name not in self.metrics:
+            self.metrics[name] = "".join(self._random.choices(_ALPHABET, k=6))
+        return self.metrics[name]
+
+    def record(self, event: Event) -> None:
+        """Of the events with one metric, profile and unique id the first counts."""
+        self.metric(event.metric)
+        key = (event.metric, event.profile_id, event.unique_id)
+        if key in self.events:
+            self.writes["events_repeated"] += 1
+            return
+        self.events[key] = event
+        self.writes["events"] += 1
+        if not event.quiet:
+            self._start(event.profile_id, [flow for flow in self.flows.values() if flow.metric == event.metric])
+
+    def patch(self, person: Person, append: Mapping[str, list[str]], unappend: Mapping[str, list[str]]) -> None:
+        """What Klaviyo leaves open is answered in the way that asks most of a client: a repeated append makes a second
+        value, and an unappend takes one."""
+        for name, values in unappend.items():
+            there = person.properties.get(name, [])
+            for value in values:
+                if value in there:
+                    there.remove(value)
+        for name, values in append.items():
+            person.properties.setdefault(name, []).extend(values)
+        person.updated = self.now()
+        self.writes["properties_changed"] += 1
+
+    def subscribe(self, person: Person) -> None:
+        """Grants consent and lifts suppressions. Nothing that keeps segments may ever lead here."""
+        person.consent = "SUBSCRIBED"
+        person.suppressions = [its for its in person.suppressions if its[0] in ("HARD_BOUNCE", "INVALID_EMAIL")]
+        self.writes["consent_changed"] += 1
+
+    def consent_states(self) -> dict[str, tuple[str, tuple[tuple[str, float], ...]]]:
+        """By profile id: consent, and suppressions with their instants."""
+        return {its.id: (its.consent, tuple(its.suppressions)) for its in self.people.values()}
+
     def join(self, roll: Roll, person: Person) -> None:
         """Joining again changes nothing and starts no flow."""
         now = self.now()
@@ -199,11 +269,8 @@ class Account:
         roll.members[person.id] = now
         roll.pending.append((now, person.id, True))
         self.writes["members_added"] += 1
-        self.flow_joins += [
-            FlowJoin(flow.name, roll.id, person.id, now)
-            for flow in self.flows.values()
-            if flow.list_id == roll.id and flow.status == "live" and not flow.archived
-        ]
+        self.joins[roll.id, person.id] += 1
+        self._start(person.id, [flow for flow in self.flows.values() if flow.list_id == roll.id])
 
     def leave(self, roll: Roll, person: Person) -> None:
         """Consent and suppression stay as they are."""
@@ -241,6 +308,11 @@ class Account:
             if not job.settled and job.status(now) == "complete":
                 job.settled = True
                 self._carry_out(job)
+
+    def _start(self, profile_id: str, flows: Iterable[Flow]) -> None:
+        for flow in flows:
+            if flow.status == "live" and not flow.archived:
+                self.flow_joins.append(FlowJoin(flow.name, flow.list_id, profile_id, self.now()))
 
     def _carry_out(self, job: Import) -> None:
         roll = self.lists.get(job.list_id or "")

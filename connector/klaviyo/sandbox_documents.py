@@ -62,9 +62,13 @@ class Documents:
             "archived": flow.archived,
             "created": instant(flow.created),
             "updated": instant(flow.created),
-            "trigger_type": "Added to List",
+            "trigger_type": "Metric" if flow.metric else "Added to List",
         }
         return self.resource("flow", "flows", flow.id, attributes)
+
+    def metric(self, name: str, metric_id: str) -> Document:
+        attributes = {"name": name, "created": None, "updated": None, "integration": None}
+        return self.resource("metric", "metrics", metric_id, attributes)
 
     def person(self, person: Person, *, subscriptions: bool) -> Document:
         attributes: Document = {
@@ -73,6 +77,7 @@ class Documents:
             "external_id": None,
             "created": instant(person.created),
             "updated": instant(person.updated),
+            "properties": {name: list(values) for name, values in person.properties.items()},
         }
         if subscriptions:
             attributes["subscriptions"] = {"email": {"marketing": _marketing(person)}}

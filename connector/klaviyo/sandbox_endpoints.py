@@ -6,16 +6,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
+from connector.klaviyo import sandbox_writes
 from connector.klaviyo.limits import limits
-from connector.klaviyo.sandbox_account import Account, Import, Person, Roll
-from connector.klaviyo.sandbox_documents import Document, Documents
-from connector.klaviyo.sandbox_query import COMPARE, Condition, Invalid, Pager, one_of, parse_filter
-
-Answer = tuple[int, Document | None]
+from connector.klaviyo.sandbox_account import Account, Person, Roll
+from connector.klaviyo.sandbox_documents import Document
+from connector.klaviyo.sandbox_query import COMPARE, Condition, Invalid, one_of
+from connector.klaviyo.sandbox_seen import Answer, InvalidRows, Missing, Seen, TooLarge, resource
 
 _EQUALITY = ("any", "equals")
 _BEYOND = ("greater-than", "less-than")
@@ -23,63 +22,13 @@ _ORDER = ("greater-or-equal", "greater-than", "less-or-equal", "less-than")
 _SUPPRESSED_AT = "subscriptions.email.marketing.suppression.timestamp"
 _ROWS = "/data/attributes/profiles/data"
 _PAGING = ("page[cursor]", "page[size]")
-_PROFILE_FIELDS = ("email", "phone_number", "external_id", "created", "updated", "subscriptions")
+_PROFILE_FIELDS = ("email", "phone_number", "external_id", "created", "updated", "properties", "subscriptions")
 _JOB_FIELDS = ("status", "created_at", "total_count", "completed_count", "failed_count", "expires_at")
 _WRITABLE = {
     "email", "phone_number", "external_id", "_kx", "first_name", "last_name", "organization", "locale", "title",
     "image", "location", "properties",
 }  # fmt: skip
 _ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@([\w-]+\.)+[\w-]{2,}")
-
-
-class Missing(Exception):
-    """Something named by the path or the body does not exist."""
-
-
-class TooLarge(Exception):
-    """More bytes than the endpoint takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request that passed the door: `key` is the id in its path, `body` its document."""
-
-    account: Account
-    documents: Documents
-    pager: Pager
-    query: Mapping[str, str]
-    key: str
-    body: Any
-    size: int
-    url: str
-    now: float
-
-    def roll(self) -> Roll:
-        """The list of the path."""
-        if self.key not in self.account.lists:
-            raise Missing(f"A list with id {self.key} does not exist.")
-        return self.account.lists[self.key]
-
-    def job(self) -> Import:
-        """The import of the path."""
-        if self.key not in self.account.imports:
-            raise Missing(f"A profile-bulk-import-job with id {self.key} does not exist.")
-        return self.account.imports[self.key]
-
-    def conditions(self, allowed: Mapping[str, Sequence[str]]) -> list[Condition]:
-        """The filter of the query."""
-        return parse_filter(self.query.get("filter", ""), allowed)
-
-    def collection(
-        self, ids: Callable[[], Sequence[str]], render: Callable[[str], Document], *, default: int, largest: int
-    ) -> Document:
-        """One page. Records that have gone since the first page are left out."""
-        page, cursor = self.pager.page(self.query, ids, default=default, largest=largest)
-        following = None
-        if cursor is not None:
-            following = f"{self.url}?{urlencode({**self.query, 'page[cursor]': cursor})}"
-        own = f"{self.url}?{urlencode(self.query)}" if self.query else self.url
-        return self.documents.collection([render(each) for each in page], own, following)
 
 
 def _accounts(seen: Seen) -> Answer:
@@ -100,7 +49,7 @@ def _lists(seen: Seen) -> Answer:
 
 
 def _create_list(seen: Seen) -> Answer:
-    name = _resource(seen.body, "list").get("name")
+    name = resource(seen.body, "list").get("name")
     if not isinstance(name, str) or not name.strip():
         raise Invalid("'name' may not be blank.", pointer="/data/attributes/name")
     return 201, {"data": seen.documents.roll(seen.account.add_list(name))}
@@ -108,7 +57,7 @@ def _create_list(seen: Seen) -> Answer:
 
 def _update_list(seen: Seen) -> Answer:
     roll = seen.roll()
-    attributes = _resource(seen.body, "list")
+    attributes = resource(seen.body, "list")
     if seen.body["data"].get("id") != roll.id:
         raise Invalid("The id of the body is not the id of the path.", pointer="/data/id")
     if set(attributes) - {"name"}:
@@ -203,7 +152,7 @@ def _matches(person: Person, condition: Condition) -> bool:
 def _start_import(seen: Seen) -> Answer:
     if seen.size > 5_000_000:
         raise TooLarge
-    rows = ((_resource(seen.body, "profile-bulk-import-job").get("profiles") or {}).get("data")) or []
+    rows = ((resource(seen.body, "profile-bulk-import-job").get("profiles") or {}).get("data")) or []
     if not 1 <= len(rows) <= limits().writes.import_profiles:
         raise Invalid(f"Between 1 and {limits().writes.import_profiles} profiles a job.", pointer=_ROWS)
     lists = ((seen.body["data"].get("relationships") or {}).get("lists") or {}).get("data") or []
@@ -217,14 +166,6 @@ def _start_import(seen: Seen) -> Answer:
         raise InvalidRows(problems)
     job = seen.account.start_import(list_id, [row["attributes"]["email"] for row in rows])
     return 202, {"data": seen.documents.job(job, seen.now)}
-
-
-class InvalidRows(Exception):
-    """All the rows that keep an import from being accepted; nobody is imported."""
-
-    def __init__(self, problems: Sequence[Invalid]) -> None:
-        super().__init__(len(problems))
-        self.problems = problems
 
 
 def _row_problem(index: int, row: Any) -> Invalid | None:
@@ -260,14 +201,6 @@ def _import_errors(seen: Seen) -> Answer:
 def _imported(seen: Seen) -> Answer:
     landed = seen.job().landed
     return 200, seen.collection(lambda: landed, _person_renderer(seen), default=20, largest=100)
-
-
-def _resource(body: Any, kind: str) -> dict[str, Any]:
-    """The attributes of the body's one resource."""
-    data = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(data, dict) or data.get("type") != kind or not isinstance(data.get("attributes"), dict):
-        raise Invalid(f"The body must hold a '{kind}' with attributes.", pointer="/data")
-    return dict(data["attributes"])
 
 
 def _order(seen: Seen, names: Sequence[str]) -> list[str]:
@@ -339,6 +272,26 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _endpoint(
         "GetProfiles", "GET", "profiles", _profiles, (*_SELECT, "additional-fields[profile]"), profile=_PROFILE_FIELDS
     ),
+    _endpoint(
+        "UpdateProfile",
+        "PATCH",
+        "profiles/{id}",
+        sandbox_writes.update_profile,
+        ("additional-fields[profile]",),
+        profile=_PROFILE_FIELDS,
+    ),
+    _endpoint(
+        "ImportProfile",
+        "POST",
+        "profile-import",
+        sandbox_writes.import_profile,
+        ("additional-fields[profile]",),
+        profile=_PROFILE_FIELDS,
+    ),
+    _endpoint("CreateEvent", "POST", "events", sandbox_writes.create_event),
+    _endpoint("GetMetrics", "GET", "metrics", sandbox_writes.metrics, ("page[cursor]",), metric=("name", "created")),
+    _endpoint("GetMetricFlowTriggers", "GET", "metrics/{id}/flow-triggers", sandbox_writes.metric_flows, flow=_FLOWS),
+    _endpoint("SubscribeProfiles", "POST", "profile-subscription-bulk-create-jobs", sandbox_writes.subscribe_profiles),
     _endpoint("CreateImportJob", "POST", _IMPORTS, _start_import, profile_bulk_import_job=_JOBS),
     _endpoint("GetImportJob", "GET", _IMPORTS + "/{id}", _job, profile_bulk_import_job=_JOBS),
     _endpoint("GetImportErrors", "GET", _IMPORTS + "/{id}/import-errors", _import_errors, _PAGING),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,17 +25,20 @@ MEDIA_TYPE = "application/vnd.api+json"
 
 # A minute's window never asks for a longer wait than this; only the limit of a day does.
 _LONGEST_WINDOW = 120.0
+_SILENT = frozenset({"CreateEvent", "SubscribeProfiles"})
 _KEY_WORDS = re.compile(r"api[ _-]?key|private key|authenticat|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """One entry of `errors`. `pointer` leads to the offending part of the request."""
+    """One entry of `errors`. `pointer` leads to the offending part of the request; `profile` is the id of the profile
+    that stands in the way."""
 
     id: str | None
     code: str
     detail: str
     pointer: str | None
+    profile: str | None = None
 
 
 class Refused(BadRequest):
@@ -81,6 +85,11 @@ def any_of(name: str, values: Iterable[str]) -> str:
     return f"any({name},[{','.join(map(quoted, values))}])"
 
 
+def instant(seconds: int) -> str:
+    """RFC 3339, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def document(operation: str, reply: Reply) -> Mapping[str, Any]:
     """The JSON:API document of a reply that should carry one."""
     body = orjson.loads(reply.body)
@@ -122,7 +131,9 @@ def _error(entry: Mapping[str, Any]) -> ApiError:
     detail = str(entry.get("detail") or entry.get("title") or "no reason given")
     source = entry.get("source")
     pointer = source.get("pointer") if isinstance(source, dict) else None
-    return ApiError(entry.get("id"), str(entry.get("code") or ""), redact(detail), pointer)
+    meta = entry.get("meta")
+    profile = meta.get("duplicate_profile_id") if isinstance(meta, dict) else None
+    return ApiError(entry.get("id"), str(entry.get("code") or ""), redact(detail), pointer, profile)
 
 
 class KlaviyoWire:
@@ -135,7 +146,7 @@ class KlaviyoWire:
 
     def judge(self, call: Call, reply: Reply) -> Verdict:
         if 200 <= reply.status < 300:
-            if reply.status != 204:
+            if reply.status != 204 and call.operation not in _SILENT:
                 orjson.loads(reply.body)
             return Ok()
         if reply.status == 429:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote as percent
 
 from connector.base import Call, Profile
 from connector.klaviyo.limits import limits
-from connector.klaviyo.wire import any_of, call, quoted
+from connector.klaviyo.wire import any_of, call, instant, quoted
 
 _SUPPRESSED_AT = "subscriptions.email.marketing.suppression.timestamp"
 STANDING = (("additional-fields[profile]", "subscriptions"), ("fields[profile]", "email,subscriptions"))
@@ -25,7 +24,10 @@ _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[^@\s\x00-\x1f\x7f]+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A profile as a page gives it: `email` as Klaviyo holds it, None where it has only a phone number."""
+    """A profile as a page gives it: `email` as Klaviyo holds it, None where it has only a phone number.
+
+    `subscribed`: consent given to Klaviyo, and nothing that keeps mail back.
+    """
 
     id: str
     email: str | None
@@ -49,14 +51,19 @@ def profiles_at(addresses: Iterable[str]) -> Call:
     return _page([*STANDING, ("filter", any_of("email", addresses))])
 
 
+def profiles_with(ids: Iterable[str]) -> Call:
+    """Profiles that have these ids now: neither deleted nor merged into another."""
+    return _page([*STANDING, ("filter", any_of("id", ids))])
+
+
 def profiles_updated(since: int) -> Call:
     """Profiles changed at or after `since`, oldest change first. Klaviyo offers only "greater than"."""
-    return _page([*STANDING, ("filter", f"greater-than(updated,{_instant(since - 1)})"), ("sort", "updated")])
+    return _page([*STANDING, ("filter", f"greater-than(updated,{instant(since - 1)})"), ("sort", "updated")])
 
 
 def profiles_suppressed(since: int) -> Call:
     """Profiles suppressed at or after `since`: nothing says that a suppression moves `updated`."""
-    filter_ = f"greater-or-equal({_SUPPRESSED_AT},{_instant(since)})"
+    filter_ = f"greater-or-equal({_SUPPRESSED_AT},{instant(since)})"
     return _page([*STANDING, ("filter", filter_), ("sort", _SUPPRESSED_AT)])
 
 
@@ -109,7 +116,7 @@ def _row(item: Mapping[str, Any]) -> Row:
     attributes = item["attributes"]
     marketing = ((attributes.get("subscriptions") or {}).get("email") or {}).get("marketing") or {}
     reason = _unmailable(marketing) if marketing else None
-    subscribed = marketing.get("consent") == "SUBSCRIBED"
+    subscribed = marketing.get("consent") == "SUBSCRIBED" and reason is None
     return Row(item["id"], attributes.get("email"), reason is None, reason, subscribed)
 
 
@@ -128,7 +135,3 @@ def _unmailable(marketing: Mapping[str, Any]) -> str | None:
 def _page(params: list[tuple[str, str]]) -> Call:
     size = ("page[size]", str(limits().pages.profiles))
     return call("GetProfiles", "GET", "/api/profiles", [*params, size])
-
-
-def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

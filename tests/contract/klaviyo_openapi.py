@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator, FormatChecker
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from connector.base import Reply
 from connector.sandbox.wire import Request
@@ -60,6 +61,24 @@ def check_request(request: Request) -> str:
         assert request.headers["content-type"] == MEDIA_TYPE
         _validate(body["content"][MEDIA_TYPE]["schema"], orjson.loads(request.body), strict=True)
     return name
+
+
+def check_hollow(request: Request) -> str:
+    """The operation of a write that the definition refuses, as it must: one that only asks whether it would be allowed.
+
+    Nothing could be done with it: there is a type, and neither attributes nor anybody.
+    """
+    assert orjson.loads(request.body).keys() == {"data"}
+    assert orjson.loads(request.body)["data"].keys() == {"type"}
+    with pytest.raises(ValidationError, match="is a required property"):
+        check_request(request)
+    return operation_of(request)
+
+
+def is_hollow(request: Request) -> bool:
+    """True of a body that has a type and nothing else."""
+    body = orjson.loads(request.body or b"null")
+    return isinstance(body, dict) and isinstance(body.get("data"), dict) and body["data"].keys() == {"type"}
 
 
 def check_reply(request: Request, reply: Reply) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
-from klaviyo_openapi import check_reply, check_request
+from klaviyo_openapi import check_hollow, check_reply, check_request, is_hollow
 
 from connector.base import Access, Audience, Op, Person, Receipt, Reply
 from connector.http import handler_transport
@@ -25,12 +26,15 @@ Instead = Callable[[Request], Reply | Drop | None]
 class Rig:
     """`instead` may answer, or break off, in the simulator's place; `afterwards` may do so once it has acted.
 
+    `settings` are those of the section [klaviyo]; destinations opened one after the other share `budgets`.
     `check=False` is for faults that spoil the simulator's replies: these follow no definition.
     """
 
-    def __init__(self, *, check: bool = True, **options: object) -> None:
+    def __init__(self, *, check: bool = True, settings: Mapping[str, object] | None = None, **options: object) -> None:
         self.clock = ManualClock(NOW)
         self._check = check
+        self.settings = KlaviyoSettings.model_validate(settings or {})
+        self.budgets: dict[str, Any] = {}
         self.sandbox = KlaviyoSandbox(clock=self.clock, **options)  # type: ignore[arg-type]
         self.account = self.sandbox.account
         self.seen: list[tuple[str, Request, Reply | None]] = []
@@ -39,11 +43,12 @@ class Rig:
         self.destination = self.open(self.sandbox.api_key)
 
     def open(self, key: str) -> Klaviyo:
-        access = Access(KlaviyoSettings(), {API_KEY: key}, self.clock, handler_transport(self._handle))
+        transport = handler_transport(self._handle)
+        access = Access(self.settings, {API_KEY: key}, self.clock, transport, budgets=self.budgets)
         return open_destination(access)
 
     def _handle(self, request: Request) -> Reply:
-        name = check_request(request)
+        name = check_hollow(request) if is_hollow(request) else check_request(request)
         reply = self._scripted(name, request, self.instead)
         if reply is None:
             reply = self.sandbox.handle(request)
@@ -93,7 +98,8 @@ def strangers(audience: Audience, addresses: Iterable[str | None], first: int = 
 
 
 def _op(number: int, action: str, audience: Audience, email: str | None, remote_id: str | None) -> Op:
-    return Op(number, action, audience, Person(number, email, remote_id))  # type: ignore[arg-type]
+    person = Person(number, email, remote_id, id=f"c{number}")
+    return Op(number, action, audience, person, since=NOW - 86_400)  # type: ignore[arg-type]
 
 
 def times(count: int, reply: Reply | Drop, method: str = "", path: str = "") -> Instead:

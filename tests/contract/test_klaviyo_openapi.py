@@ -13,7 +13,8 @@ from klaviyo_openapi import SPEC, check_reply, check_request, operation_of, oper
 from klaviyo_rig import Rig, adds, removes, strangers
 
 from connector.base import Audience
-from connector.klaviyo import wire_imports, wire_lists, wire_profiles
+from connector.klaviyo import wire_events, wire_imports, wire_lists, wire_profiles, wire_properties
+from connector.klaviyo.doctor import consent_probe
 from connector.klaviyo.limits import limits
 from connector.klaviyo.sandbox_endpoints import ENDPOINTS
 from connector.sandbox.wire import Request
@@ -32,12 +33,19 @@ CALLS = [
     wire_imports.get_job("J1"),
     wire_imports.import_errors("J1"),
     wire_imports.imported("J1"),
+    wire_properties.change_profile("P1", "segments", ["vip"], ["new"]),
+    wire_properties.import_profile("ann@example.org", "segments", ["vip"]),
+    wire_events.create_event("Entered segment", "P1", "u1", 1_795_000_000, {"segment": "vip"}, quiet=False),
+    wire_events.get_metrics(),
+    wire_events.metric_flows("M1"),
+    consent_probe(),
 ]
 
 
 def test_every_operation_is_used_and_every_reply_fits() -> None:
     """One run through everything the destination does; the rig holds each exchange against the definition."""
-    rig = Rig()
+    rig = Rig(settings={"mode": "both", "events": True})
+    rig.account.add_metric_flow("Entered segment", "Welcome")
     rig.account.unsubscribe(rig.account.add_person("out@example.org"))
     known = [rig.account.add_person(f"p{number}@example.org") for number in range(3)]
     rig.account.unimportable["bad@example.org"] = "No."
@@ -60,7 +68,7 @@ def test_every_operation_is_used_and_every_reply_fits() -> None:
     list(rig.destination.members(audience))
 
     assert set(rig.names()) == set(operations())
-    assert {reply.status for _, _, reply in rig.seen if reply} == {200, 201, 202, 204, 400}
+    assert {reply.status for _, _, reply in rig.seen if reply} == {200, 201, 202, 204, 400, 403, 404}
 
 
 def test_limits_and_scopes_are_those_of_the_definition() -> None:

@@ -89,25 +89,11 @@ def test_a_wrong_key_is_refused(status: int) -> None:
 
 
 def test_a_missing_scope_is_named(rig: Rig) -> None:
-    """In the error of the call that needs it, and by doctor."""
-    rig.sandbox.scopes -= {"profiles:read", "flows:read"}
-    rig.audience()
+    """In the error of the call that needs it."""
+    rig.sandbox.scopes -= {"profiles:read"}
 
     with pytest.raises(ScopeError, match="needs profiles:read"):
         list(rig.destination.lookup(["ann@example.org"]))
-    findings = rig.destination.doctor()
-    assert [finding.level for finding in findings] == ["ok", "error", "ok", "error"]
-    assert [finding.fix for finding in findings if finding.fix] == [
-        "create a private key with profiles:read",
-        "create a private key with flows:read, lists:read",
-    ]
-
-
-def test_doctor_without_lists_or_their_scope(rig: Rig) -> None:
-    """Without a list the flows cannot be asked for; without lists:read neither."""
-    assert [finding.level for finding in rig.destination.doctor()] == ["ok"] * 3
-    rig.sandbox.scopes -= {"lists:read"}
-    assert [finding.level for finding in rig.destination.doctor()] == ["ok", "ok", "error"]
 
 
 def test_a_retired_revision_asks_for_an_update(rig: Rig) -> None:
