@@ -17,7 +17,7 @@ from connector.base import Cursor, Page
 from connector.errors import ScopeError
 from connector.wix import wire_activity as wire
 from connector.wix.connection import Connection
-from connector.wix.judge import PLATFORM, Refused
+from connector.wix.judge import PLATFORM, NotFound, Refused
 from connector.wix.limits import limits
 from connector.wix.walk import Meter, Place, by_cursor, by_key
 from connector.wix.wire import epoch, iso, mapping, records, text
@@ -67,6 +67,8 @@ class Events:
         try:
             found = [each for leaf in walk for each in leaf.items]
         except (ScopeError, Refused) as error:
+            if _vanished(error):
+                return []
             self._connection.learnt[_LOG] = False
             self._connection.missing[_LOG] = str(error)
             return []
@@ -120,30 +122,35 @@ class EmailEvents:
         return found
 
     def _recipients(self, campaign: Mapping[str, Any], activity: str, mark: int) -> Iterator[list[dict[str, Any]]]:
-        campaign_id = str(campaign["campaignId"])
-        walk = by_cursor(
-            self._connection,
-            lambda cursor: wire.recipients(campaign_id, activity, cursor),
-            "recipients",
-            "pagingMetadata",
-        )
-        for leaf in walk:
-            found = []
-            for each in leaf.items:
-                contact, at = text(each.get("contactId")), text(each.get("lastActivityDate"))
-                if contact is None or at is None or each.get("contactDeleted") is True or (epoch(at) or 0) < mark:
-                    continue
-                found.append(
-                    {
-                        "id": f"{contact}|{campaign_id}|{wire.NAMES[activity]}".lower(),
-                        "contactId": contact,
-                        "email": text(each.get("emailAddress")),
-                        "name": wire.NAMES[activity],
-                        "campaign": text(campaign.get("title")) or campaign_id,
-                        "at": at,
-                    }
-                )
-            yield found
+        """Pages of those who did this; none of a campaign that was deleted meanwhile."""
+        build = partial(wire.recipients, str(campaign["campaignId"]), activity)
+        try:
+            for leaf in by_cursor(self._connection, build, "recipients", "pagingMetadata"):
+                events = (_mail_event(campaign, activity, each) for each in leaf.items)
+                yield [each for each in events if each is not None and (epoch(each["at"]) or 0) >= mark]
+        except NotFound as error:
+            if not _vanished(error):
+                raise
+
+
+def _mail_event(campaign: Mapping[str, Any], activity: str, recipient: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a living contact did with the campaign."""
+    contact, at = text(recipient.get("contactId")), text(recipient.get("lastActivityDate"))
+    if contact is None or at is None or recipient.get("contactDeleted") is True:
+        return None
+    return {
+        "id": f"{contact}|{campaign['campaignId']}|{wire.NAMES[activity]}".lower(),
+        "contactId": contact,
+        "email": text(recipient.get("emailAddress")),
+        "name": wire.NAMES[activity],
+        "campaign": text(campaign.get("title")) or str(campaign["campaignId"]),
+        "at": at,
+    }
+
+
+def _vanished(error: Exception) -> bool:
+    """True where it is the contact or the campaign that is not there: without a code, the API itself is not."""
+    return isinstance(error, NotFound) and bool(error.code)
 
 
 def _latest(contact: Mapping[str, Any]) -> list[dict[str, Any]]:

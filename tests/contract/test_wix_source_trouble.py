@@ -14,22 +14,16 @@ from connector.base import Access, Cursor, Reply
 from connector.errors import AuthError, BadReply, ScopeError, Unavailable
 from connector.http import handler_transport
 from connector.retry import PATIENT_FOR_A_PERSON
+from connector.sandbox.records import guid
 from connector.sandbox.wire import Request
 from connector.wix import WixSettings
 from connector.wix.connection import connect
 from connector.wix.judge import Refused
 from connector.wix.sandbox import API_KEY, SITE_ID
+from connector.wix.sandbox_site import Campaign
 from connector.wix.source import WixSource
 from mappings.keys import key
 from mappings.load import MappingError
-
-CONTACTS = "SCOPE.DC-CONTACTS.READ-CONTACTS"
-LABELS = "SCOPE.DC-CONTACTS.MANAGE-LABELS"
-ORDERS = "SCOPE.DC-STORES.READ-ORDERS"
-PRODUCTS = "SCOPE.DC-STORES.READ-PRODUCTS"
-V3_PRODUCTS = "SCOPE.STORES.CATALOG_READ_LIMITED"
-CAMPAIGNS = "SCOPE.DC-PROMOTE.READ-EMAIL-MARKETING"
-SUBSCRIPTIONS = "SCOPE.DC-MANAGE.EMAIL-SUBSCRIPTIONS"
 
 
 @pytest.mark.parametrize(
@@ -232,28 +226,6 @@ def test_what_nobody_knew_yet_is_no_error() -> None:
     assert len(_read(rig, "carts", newer)) == 1
 
 
-@pytest.mark.parametrize(
-    ("stream", "scopes"),
-    [
-        ("customers", [CONTACTS]),
-        ("orders", [ORDERS]),
-        ("carts", [ORDERS]),
-        ("products", [PRODUCTS, V3_PRODUCTS]),
-        ("events", [CONTACTS]),
-        ("email_events", [CAMPAIGNS]),
-    ],
-)
-def test_a_missing_permission_names_the_stream_it_blocks(stream: str, scopes: list[str]) -> None:
-    """As a type of its own, which leaves an optional stream out; the others are read."""
-    rig = shop()
-    rig.world.denied.update(scopes)
-    found = reader(rig)
-    with pytest.raises(ScopeError):
-        found.rows(stream)
-    if CONTACTS not in scopes:
-        assert len(found.rows("customers")) == 1
-
-
 @pytest.mark.parametrize("stream", ["products", "email_events"])
 def test_what_a_site_does_not_have_is_left_out_like_what_it_hides(stream: str) -> None:
     """An API that is not there answers 404."""
@@ -279,28 +251,26 @@ def test_products_on_sale_are_read_where_hidden_ones_may_not_be() -> None:
     assert found.sent()["QueryProducts"] == 2
 
 
+@pytest.mark.parametrize(("stream", "operation"), [("events", "ListActivities"), ("email_events", "ListRecipients")])
+def test_who_vanishes_meanwhile_takes_nobody_along(stream: str, operation: str) -> None:
+    """A 404 that names the contact or campaign is not one of the API."""
+    rig = shop(activity_log=True)
+    rig.world.abandon_cart(rig.person("bob@example.com"), [(rig.mug, 1)], at=NOW)
+    opened = {each.number: NOW for each in rig.world.customers.values()}
+    rig.site.campaigns += [Campaign(guid("campaign", at), "Spring", NOW - DAY, [], opened) for at in (1, 2)]
+    rig.settle()
+    body = '{"message":"gone","details":{"applicationError":{"code":"NOT_FOUND"}}}'
+    rig.api.faults.add(operation, "status", status=404, body=body)
+    found = reader(rig)
+    assert {row["email_key"] for row in found.rows(stream, NOW - DAY)} == {"ana@example.com", "bob@example.com"}
+    assert found.sent()[operation] > 1
+
+
 def test_a_site_without_a_store_has_no_catalogue() -> None:
     """Said in words."""
     rig = shop()
     with pytest.raises(ScopeError, match="no Wix Stores"):
         _read(rig, "products", lambda body: {"catalogVersion": "STORES_NOT_INSTALLED"})
-
-
-def test_contacts_are_read_without_tags_where_labels_may_not_be_listed() -> None:
-    """Listing labels takes a right of its own; it is asked for once, and doctor names it."""
-    rig = shop()
-    rig.world.denied.add(LABELS)
-    rig.person("bob@example.com", tags=["Other"])
-    rig.settle()
-    found = reader(rig)
-    pages = found.pages("customers")
-    assert len(found.mapped("customers", pages)) == 2
-    assert found.mapped("customers", pages, "customer_tags") == []
-    found.rows("customers")
-    assert found.sent()["QueryLabels"] == 1
-    (finding,) = (each for each in found.source.doctor() if each.level == "error")
-    assert LABELS in finding.text
-    assert "without tags" in finding.text
 
 
 def test_a_label_that_is_made_during_the_run_has_its_name() -> None:
@@ -318,7 +288,7 @@ def test_a_label_that_is_made_during_the_run_has_its_name() -> None:
 def test_without_rights_to_subscriptions_consent_stays_unknown() -> None:
     """Nobody is taken for subscribed because it could not be read."""
     rig = shop()
-    rig.world.denied.add(SUBSCRIPTIONS)
+    rig.world.denied.add("SCOPE.DC-MANAGE.EMAIL-SUBSCRIPTIONS")
 
     def bare(body: dict[str, Any]) -> dict[str, Any]:
         for contact in body.get("contacts", ()):

@@ -1,4 +1,4 @@
-"""What doctor says of a Wix key: each permission is tried live, and what nobody may see is said."""
+"""What a Wix key may do: a missing permission blocks its stream alone, and doctor tries each and names it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from wix_rig import APP, Rig
 from wix_source_rig import reader, shop
 
 from connector.base import Access
-from connector.errors import WrongShop
+from connector.errors import ScopeError, WrongShop
 from connector.http import handler_transport
 from connector.wix import WixSettings
 from connector.wix.connection import connect
@@ -21,6 +21,45 @@ PRODUCTS = "SCOPE.DC-STORES.READ-PRODUCTS"
 V3_PRODUCTS = "SCOPE.STORES.CATALOG_READ_LIMITED"
 CAMPAIGNS = "SCOPE.DC-PROMOTE.READ-EMAIL-MARKETING"
 SUBSCRIPTIONS = "SCOPE.DC-MANAGE.EMAIL-SUBSCRIPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("stream", "scopes"),
+    [
+        ("customers", [CONTACTS]),
+        ("orders", [ORDERS]),
+        ("carts", [ORDERS]),
+        ("products", [PRODUCTS, V3_PRODUCTS]),
+        ("events", [CONTACTS]),
+        ("email_events", [CAMPAIGNS]),
+    ],
+)
+def test_a_missing_permission_names_the_stream_it_blocks(stream: str, scopes: list[str]) -> None:
+    """As a type of its own, which leaves an optional stream out; the others are read."""
+    rig = shop()
+    rig.world.denied.update(scopes)
+    found = reader(rig)
+    with pytest.raises(ScopeError):
+        found.rows(stream)
+    if CONTACTS not in scopes:
+        assert len(found.rows("customers")) == 1
+
+
+def test_contacts_are_read_without_tags_where_labels_may_not_be_listed() -> None:
+    """Listing labels takes a right of its own; it is asked for once, and doctor names it."""
+    rig = shop()
+    rig.world.denied.add(LABELS)
+    rig.person("bob@example.com", tags=["Other"])
+    rig.settle()
+    found = reader(rig)
+    pages = found.pages("customers")
+    assert len(found.mapped("customers", pages)) == 2
+    assert found.mapped("customers", pages, "customer_tags") == []
+    found.rows("customers")
+    assert found.sent()["QueryLabels"] == 1
+    (finding,) = (each for each in found.source.doctor() if each.level == "error")
+    assert LABELS in finding.text
+    assert "without tags" in finding.text
 
 
 def test_doctor_tries_each_permission() -> None:
