@@ -22,6 +22,7 @@ from sync.push.plan import config_digest, make_plan
 from sync.push.plan_value import Plan
 from sync.push.recheck import recheck
 from sync.push.report import ApplyReport
+from sync.push.undo import plan_undo
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
 from sync.segments.yardsticks import note_yardsticks
@@ -50,13 +51,14 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Which parts of a run to do, and how. `plan_id` applies a plan that was made before."""
+    """Which parts of a run to do, and how. `plan_id` applies a plan that was made before, `undo` takes a run back."""
 
     pull: bool = False
     derive: bool = False
     plan: bool = False
     apply: bool = False
     plan_id: str | None = None
+    undo: int | None = None
     full: bool = False
     only: tuple[str, ...] | None = None
     force: tuple[str, ...] = ()
@@ -143,33 +145,30 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
 def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Callable[[Plan], None] | None) -> None:
     shop: Shop | None = None
     checked: Mapping[str, PlatformError] = {}
-    if steps.plan or steps.apply:
+    if steps.plan or steps.apply or steps.undo is not None:
         checked = check_keys(work.destinations)
     if steps.pull:
         shop = _pull(work, steps, report, now)
     else:
         _settle(work)
+    begun = _go_on(work, report, now, checked) if steps.apply and steps.plan_id is None else []
     if steps.derive:
         _derive(work, steps, report, now)
-    if steps.plan:
-        shop = shop or _known_shop(work.store)
-        if shop is None:
-            raise RegularsError(NOTHING_PULLED)
-        report.plan = make_plan(
+    if steps.undo is not None:
+        report.plan = plan_undo(
             work.store,
             work.segments,
             work.destinations,
+            target=steps.undo,
             now=now,
             run_id=report.run,
             force=steps.force,
             accept=work.project.accept,
-            adopt=steps.adopt,
-            shop=shop,
             silent={name: str(error) for name, error in checked.items()},
             progress=work.progress,
         )
-        if any(guard.guard == TRUNCATED_HISTORY for guard in report.plan.guards):
-            report.notes.append(f"{work.project.store.name}: {shop.truncated}, or run with --force {TRUNCATED_HISTORY}")
+    elif steps.plan:
+        report.plan = _plan(work, steps, report, now, shop or _known_shop(work.store), checked)
     elif steps.plan_id is not None:
         report.plan, failed = recheck(
             plans.load(work.store, steps.plan_id),
@@ -184,17 +183,61 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
     if report.plan is not None and shown is not None:
         shown(report.plan)
     if steps.apply and report.plan is not None:
-        report.applied = apply(
-            report.plan,
-            work.destinations,
-            work.store,
-            now=now,
-            clock=work.clock,
-            progress=work.progress,
-            run_id=report.run,
-            config=config_digest(work.segments, work.destinations),
-            checked=checked,
-        )
+        report.applied = _apply(work, report, report.plan, now, checked)
+        for earlier in begun:
+            report.applied = report.applied.plus(earlier)
+
+
+def _go_on(work: Workspace, report: RunReport, now: int, checked: Mapping[str, PlatformError]) -> list[ApplyReport]:
+    """Finish what was begun to be taken back: no other plan makes these ops again."""
+    with work.store.read() as connection:
+        begun = plans.undoing(connection)
+    made = []
+    for plan in begun:
+        applied = _apply(work, report, plan, now, checked)
+        added, removed = (sum(getattr(its, name) for its in applied.destinations) for name in ("added", "removed"))
+        report.notes.append(f"went on taking back run {plan.undoes}: {added:,} added, {removed:,} removed")
+        made.append(applied)
+    return made
+
+
+def _plan(
+    work: Workspace, steps: Steps, report: RunReport, now: int, shop: Shop | None, checked: Mapping[str, PlatformError]
+) -> Plan:
+    if shop is None:
+        raise RegularsError(NOTHING_PULLED)
+    plan = make_plan(
+        work.store,
+        work.segments,
+        work.destinations,
+        now=now,
+        run_id=report.run,
+        force=steps.force,
+        accept=work.project.accept,
+        adopt=steps.adopt,
+        shop=shop,
+        silent={name: str(error) for name, error in checked.items()},
+        progress=work.progress,
+    )
+    if any(guard.guard == TRUNCATED_HISTORY for guard in plan.guards):
+        report.notes.append(f"{work.project.store.name}: {shop.truncated}, or run with --force {TRUNCATED_HISTORY}")
+    return plan
+
+
+def _apply(
+    work: Workspace, report: RunReport, plan: Plan, now: int, checked: Mapping[str, PlatformError]
+) -> ApplyReport:
+    return apply(
+        plan,
+        work.destinations,
+        work.store,
+        now=now,
+        clock=work.clock,
+        progress=work.progress,
+        run_id=report.run,
+        config=config_digest(work.segments, work.destinations),
+        checked=checked,
+    )
 
 
 def _pull(work: Workspace, steps: Steps, report: RunReport, now: int) -> Shop:

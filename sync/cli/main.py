@@ -203,6 +203,20 @@ def apply_(
     run_apply(config=config, plan_id=plan_id, force=force or [], adopt=adopt, as_json=as_json, as_of=as_of)
 
 
+@app.command()
+def undo(
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run, by its number in status.")],
+    config: Config = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    force: Force = None,
+    as_json: Json = False,
+) -> None:
+    """Take back what a run wrote, where it still stands."""
+    from sync.cli.undo import run as run_undo
+
+    run_undo(target=run, config=config, dry_run=dry_run, force=force or [], as_json=as_json)
+
+
 @segments_app.command(name="list")
 def segments_list(config: Config = None, as_json: Json = False, as_of: AsOf = None) -> None:
     """Every configured segment with its size."""

@@ -97,19 +97,19 @@ def _resumable(conn: Connection, plan: Plan, config: str | None) -> bool:
             ("the configuration", plan.config, config or plan.config),
             ("segment membership", plan.members, members),
         )
-        if before != after
+        if before != after and plan.undoes is None
     ]
-    under_way = plans.is_queued(conn, plan.id)
+    under_way = plans.is_queued(conn, plan.id) or (plan.undoes is not None and queue.any_open(conn, plan.id))
     if owned != plan.owned and not under_way:
         moved.append("the ledger")
     if moved:
         raise Held(
-            f"plan {plan.id} is stale: {' and '.join(moved)} changed since it was made; run `regulars plan` again"
+            f"plan {plan.id} is stale: {' and '.join(moved)} changed since it was made; run `{plan.again}` again"
         )
     if under_way and not (plans.is_last(conn, plan.id) and owned == plan.owned and not queue.any_open(conn, plan.id)):
         return True
     if not plans.is_last(conn, plan.id):
-        raise Held(f"plan {plan.id} was replaced by a later one; run `regulars plan` again")
+        raise Held(f"plan {plan.id} was replaced by a later one; run `{plan.again}` again")
     return False
 
 
@@ -124,14 +124,14 @@ def _queue(store: Store, plan: Plan, reached: Mapping[str, Destination], run_id:
             if its.adopt and not reached[its.destination].limits.by_email:
                 ledger.adoptable(conn, its.destination, its.segment, its.name, its.remote_id)
             before = kept.get((its.destination, its.segment))
-            after = _kept(its, before)
+            after = _kept(plan, its, before)
             if its.keyed and (its.destination, its.segment) in apart:
                 after = replace(after, apart=True)
             if after != before and (its.work or before is not None):
                 audience_rows.keep(conn, after)
         ledger.adopt(conn, run_id, now)
         released = {name: [its.segment for its in free if its.destination == name and its.ops] for name in reached}
-        queue.enqueue(conn, plan.id, run_id, released, now)
+        queue.enqueue(conn, plan.id, run_id, released, now, begun=[its.id for its in plans.undoing(conn)])
         plans.queued(conn, plan.id)
 
 
@@ -141,16 +141,21 @@ def _note(store: Store, plan: Plan) -> None:
         kept = audience_rows.kept(conn)
         for its in plan.audiences:
             before = kept.get((its.destination, its.segment))
-            if before is not None and not its.held and _kept(its, before) != before:
-                audience_rows.keep(conn, _kept(its, before))
+            if before is not None and not its.held and _kept(plan, its, before) != before:
+                audience_rows.keep(conn, _kept(plan, its, before))
 
 
-def _kept(its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows.Kept:
+def _kept(plan: Plan, its: AudiencePlan, before: audience_rows.Kept | None) -> audience_rows.Kept:
     """The row of an audience as it is once its ops are queued. A list keeps its old name until it has been renamed.
 
-    A changed condition counts as accepted with the first people whom it moves and no guard holds, not before.
+    A changed condition counts as accepted with the first people whom it moves and no guard holds, not before. That a
+    run was taken back is forgotten when people are moved again, or nobody is to be moved any more.
     """
     kept = before or audience_rows.Kept(its.destination, its.segment, its.name)
+    if plan.undoes is not None:
+        return replace(kept, undone=plan.mark) if its.ops else kept
+    if not its.ops or its.add or its.remove > its.lost:
+        kept = replace(kept, undone=None)
     if its.closing:
         return kept
     return replace(
@@ -234,7 +239,7 @@ class _Sender:
 
     def _write_fields(self) -> None:
         """What stops this does not keep members from being sent."""
-        if self._destination.fields:
+        if self._destination.fields and self._plan.undoes is None:
             with self._stopping():
                 self._fields.write()
 

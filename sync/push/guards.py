@@ -22,6 +22,7 @@ DEFINITION_CHANGED: Final = "definition-changed"
 STALE_SOURCE: Final = "stale-source"
 TRUNCATED_HISTORY: Final = "truncated-history"
 UNKNOWN_LEDGER: Final = "unknown-ledger"
+UNDONE: Final = "undone"
 
 GUARDS: Final = (
     MASS_REMOVE,
@@ -32,6 +33,7 @@ GUARDS: Final = (
     STALE_SOURCE,
     TRUNCATED_HISTORY,
     UNKNOWN_LEDGER,
+    UNDONE,
 )
 
 SHARE: Final = 0.30
@@ -72,6 +74,8 @@ class Facts:
     stale: tuple[tuple[str, int | None], ...] = ()
     oldest_order: int | None = None
     unclaimed: str | None = None
+    undone: int | None = None
+    undoes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ def check(facts: Facts, now: int) -> list[Guard]:
         *_sizes(facts),
         *_first_push(facts),
         *_definition(facts),
+        *_taken_back(facts),
         *_sources(facts, now),
     ]
     return [Guard(name, facts.destination, facts.segment, _line(facts, name, text)) for name, text in found]
@@ -108,7 +113,8 @@ def _sizes(facts: Facts) -> Iterable[tuple[str, str]]:
         share = f" ({_share(new, there, much)})" if there else ""
         yield MASS_ADD, f"{people(new)} would join {there:,} members{share}"
     if facts.left > 0 and facts.matched == 0 and not facts.changeable:
-        yield EMPTIED, f"nobody is in the segment any more, {people(facts.before)} would leave"
+        empty = "nobody is in the segment any more" if facts.undoes is None else "nobody would be left"
+        yield EMPTIED, f"{empty}, {people(facts.before)} would leave"
 
 
 def _first_push(facts: Facts) -> Iterable[tuple[str, str]]:
@@ -122,6 +128,13 @@ def _first_push(facts: Facts) -> Iterable[tuple[str, str]]:
 def _definition(facts: Facts) -> Iterable[tuple[str, str]]:
     if facts.rule_changed:
         yield DEFINITION_CHANGED, f"its condition has changed since the last write: + {facts.add:,}  - {facts.remove:,}"
+
+
+def _taken_back(facts: Facts) -> Iterable[tuple[str, str]]:
+    if facts.undone is not None and (facts.add or facts.left):
+        moves = [f"{people(facts.add)} would join"] if facts.add else []
+        moves += [f"{people(facts.left)} would leave"] if facts.left else []
+        yield UNDONE, f"run {facts.undone} was taken back here; {' and '.join(moves)}"
 
 
 def _sources(facts: Facts, now: int) -> Iterable[tuple[str, str]]:
@@ -140,11 +153,14 @@ _ADVICE: Final = {
     STALE_SOURCE: "run `regulars pull`, or ",
     TRUNCATED_HISTORY: "grant read_all_orders, or ",
     UNKNOWN_LEDGER: "take over with --adopt, or leave it alone and ",
+    UNDONE: "mend the segment, or ",
 }
 
 
 def _line(facts: Facts, guard: str, text: str) -> str:
-    way_out = f"{_ADVICE.get(guard, '')}pass with --force {guard}:{facts.segment}"
+    force = f"--force {guard}:{facts.segment}"
+    passing = force if facts.undoes is None else f"`regulars undo {facts.undoes} {force}`"
+    way_out = f"{_ADVICE.get(guard, '')}pass with {passing}"
     return f"{facts.destination}: {facts.segment}: {text}; {way_out}"
 
 
@@ -172,7 +188,12 @@ def parse_force(flags: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
 
 def is_passed(guard: Guard, passes: Iterable[tuple[str, str | None]]) -> bool:
     """True when a force or a standing acceptance covers the guard."""
-    return any(name == guard.guard and segment in (None, guard.segment) for name, segment in passes)
+    return passed(guard.guard, guard.segment, passes)
+
+
+def passed(guard: str, key: str, passes: Iterable[tuple[str, str | None]]) -> bool:
+    """The same for a guard and a segment by name."""
+    return any(name == guard and segment in (None, key) for name, segment in passes)
 
 
 def stale(streams: Iterable[str], read_at: Mapping[str, int | None], now: int) -> tuple[tuple[str, int | None], ...]:

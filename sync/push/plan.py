@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Protocol
 
 from connector.base import Audience, Destination, Shop
-from connector.errors import BadReply, Unavailable
 from sync.errors import UsageError
 from sync.metrics.fields import check_fields
 from sync.progress import Progress, Silent
@@ -17,8 +16,9 @@ from sync.push.audiences import Place
 from sync.push.consent import Waterfall
 from sync.push.guards import Facts, Guard
 from sync.push.plan_value import BEHIND, AudiencePlan, FieldPlan, Plan
+from sync.push.sealing import reaching, seal
 from sync.store import audience as audience_rows
-from sync.store import diff, ledger, plans, queue, sight, state
+from sync.store import diff, ledger, queue, sight, state
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
@@ -57,6 +57,7 @@ class _Site:
     filled: set[str] = field(default_factory=set)
     stranded: dict[str, int] = field(default_factory=dict)
     fields: FieldPlan | None = None
+    undoing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def make_plan(
     even asked; a refused key stops everything.
     """
     forced = guards.parse_force(force)
-    _check_force(forced, segments)
+    check_force(forced, [its.key for its in segments])
     for each in destinations:
         check_fields(each.fields, each.name)
     passes = (*forced, *guards.parse_force(accept))
@@ -105,46 +106,20 @@ def make_plan(
     progress = progress or Silent()
 
     keys = {its.key for its in ready}
-    reached = _reaching(sites, unreachable, lambda site: _approach(store, site, keys, now, adopt, progress))
+    reached = reaching(sites, unreachable, lambda site: _approach(store, site, keys, now, adopt, progress))
     with store.begin() as conn:
         _compare(conn, reached, now)
-        members, owned = ledger.fingerprint(conn)
-    reached = _reaching(reached, unreachable, _ask_flows)
-    plan = _assemble(reached, scene, run_id)
-    calls, seconds = _estimate(store, reached, plan)
+        fingerprint = ledger.fingerprint(conn)
+    reached = reaching(reached, unreachable, _ask_flows)
     plan = replace(
-        plan,
+        _assemble(reached, scene, run_id),
         unavailable=tuple(sorted(missing.items())),
         unreachable=tuple(sorted(unreachable.items())),
-        calls_estimated=calls,
-        seconds_estimated=seconds,
         fields=tuple(site.fields for site in reached if site.fields),
         config=config_digest(segments, destinations),
-        members=plan_value.digest(members),
-        owned=plan_value.digest(owned),
-        ops=plan_value.digest(
-            [(site.destination.name, key, its.digest) for site in reached for key, its in site.counts.items()]
-        ),
     )
-    plan = replace(plan, id=plan_value.identify(plan))
-    with store.begin() as conn:
-        plans.keep(conn, plan)
-    return plan
-
-
-def _reaching(sites: Sequence[_Site], unreachable: dict[str, str], work: Callable[[_Site], None]) -> list[_Site]:
-    """Do the work at every site that answers; who does not is noted in `unreachable` and left out of the rest."""
-    reached = []
-    for site in sites:
-        if site.destination.name in unreachable:
-            continue
-        try:
-            work(site)
-        except (Unavailable, BadReply) as error:
-            unreachable[site.destination.name] = str(error)
-        else:
-            reached.append(site)
-    return reached
+    counts = [(site.destination.name, key, its) for site in reached for key, its in site.counts.items()]
+    return seal(store, plan, [site.destination for site in reached], fingerprint, counts)
 
 
 def config_digest(segments: Sequence[Wish], destinations: Sequence[Destination]) -> str:
@@ -179,8 +154,8 @@ def stale(
     return guards.stale([*own, *([sight.CONSENT] if consent_counts else [])], read_at, now)
 
 
-def _check_force(forced: Sequence[tuple[str, str | None]], segments: Sequence[Wish]) -> None:
-    keys = [its.key for its in segments]
+def check_force(forced: Sequence[tuple[str, str | None]], keys: Sequence[str]) -> None:
+    """Raises UsageError where a guard is to pass for a segment that is none of `keys`."""
     for guard, key in forced:
         if key is not None and key not in keys:
             near = get_close_matches(key, keys, 1)
@@ -223,6 +198,7 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
             for its in audience_rows.kept(conn, destination.name).values()
             if its.filled_at is not None or its.retired
         }
+        site.undoing = queue.undoing(conn, destination.name)
 
 
 def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
@@ -291,12 +267,15 @@ def _assemble(sites: Sequence[_Site], scene: _Scene, run_id: int) -> Plan:
             held = [guard for guard in tripped if not guards.is_passed(guard, scene.passes)]
             holding += held
             passed += [guard for guard in tripped if guard not in held]
-            planned.append(replace(audience, held=bool(held) or _waits(site, place, planned)))
+            planned.append(replace(audience, held=bool(held) or _waits(site, place, planned, scene)))
     return Plan(scene.now, run_id, tuple(planned), tuple(retired), tuple(holding), tuple(passed))
 
 
-def _waits(site: _Site, place: Place, planned: Sequence[AudiencePlan]) -> bool:
-    """True of an audience that was left for another name while that one is held, or was never filled."""
+def _waits(site: _Site, place: Place, planned: Sequence[AudiencePlan], scene: _Scene) -> bool:
+    """True of an audience that was left for another name while that one is held, or was never filled, and of one where
+    taking a run back is not through."""
+    if place.segment in site.undoing and not guards.passed(guards.UNDONE, place.segment, scene.passes):
+        return True
     if place.successor is None:
         return False
     for its in planned:
@@ -341,9 +320,19 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
     counts = site.counts[place.segment]
     if place.closing:
         left, key = site.stranded.get(place.segment, 0), place.successor or place.segment
-        return Facts(place.destination, key, place.name, counts.before, matched=counts.before, remove=left, left=left)
+        return Facts(
+            place.destination,
+            key,
+            place.name,
+            counts.before,
+            matched=counts.before,
+            remove=left,
+            left=left,
+            undone=place.kept.undone if place.kept else None,
+        )
     wish = scene.wishes[place.segment]
     kept = place.kept
+    rule_changed = kept is not None and kept.rule_hash not in (None, wish.rule_hash)
     waterfall = site.waterfalls[place.segment]
     return Facts(
         destination=place.destination,
@@ -360,27 +349,9 @@ def _facts(site: _Site, place: Place, scene: _Scene) -> Facts:
         filled=kept is not None and kept.filled_at is not None,
         changeable=wish.turnover == "expected",
         flows=site.flows.get(place.segment, ()),
-        rule_changed=kept is not None and kept.rule_hash not in (None, wish.rule_hash),
+        rule_changed=rule_changed,
+        undone=kept.undone if kept is not None and not rule_changed else None,
         stale=stale(wish, site.destination, scene.read_at, scene.now),
         oldest_order=scene.oldest_order if "orders" in wish.sources else None,
         unclaimed=place.unclaimed,
     )
-
-
-def _estimate(store: Store, sites: Sequence[_Site], plan: Plan) -> tuple[int, float]:
-    """Calls, and seconds one destination after the other."""
-    calls, seconds = 0, 0.0
-    for site in sites:
-        free = [its for its in plan.audiences if its.destination == site.destination.name and not its.held]
-        sending = [its.segment for its in free if its.ops]
-        if sending:
-            with store.read() as conn:
-                adds, removes = queue.planned_people(conn, site.destination, sending)
-            its_calls, its_seconds = site.destination.estimate(adds, removes)
-            calls, seconds = calls + its_calls, seconds + its_seconds
-        if site.fields:
-            its_calls, its_seconds = site.destination.estimate_fields(site.fields.people)
-            calls, seconds = calls + its_calls, seconds + its_seconds
-        calls += sum(1 for its in free if its.renamed_from)
-        calls += sum(1 for its in free if its.keyed and its.remote_id is None and its.add)
-    return calls, seconds

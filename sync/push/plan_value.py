@@ -101,6 +101,10 @@ class Plan:
     `audiences` are compared with the ledger; `retired` are only shown. `unavailable` names segments that cannot be
     answered, with what they miss; `unreachable` destinations that did not answer, with what they said.
     `members`, `owned` (the ledger) and `config` stand for what was decided on: when they have moved, the plan is stale.
+
+    `undoes` is the run that this plan takes back. Then `matched` of an audience are that run's changes there, and
+    matched = add + remove + Σ skipped; its audiences remember `mark`, and `disabled` are (destination, changes) that
+    stay as they are because the destination is not enabled any more.
     """
 
     now: int
@@ -119,11 +123,19 @@ class Plan:
     owned: str = ""
     ops: str = ""
     id: str = ""
+    undoes: int | None = None
+    mark: int | None = None
+    disabled: tuple[tuple[str, int], ...] = ()
 
     @property
     def held(self) -> bool:
         """True when a guard holds an audience (exit code 5)."""
         return bool(self.guards)
+
+    @property
+    def again(self) -> str:
+        """The command that makes such a plan anew."""
+        return "regulars plan" if self.undoes is None else f"regulars undo {self.undoes}"
 
     @property
     def changes(self) -> bool:
@@ -142,7 +154,9 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The stable machine form (`plan --json`)."""
+        undo = {"undoes": self.undoes, "disabled": [{"destination": its, "changes": n} for its, n in self.disabled]}
         return {
+            **(undo if self.undoes is not None else {}),
             "id": self.id,
             "now": iso(self.now),
             "guards": [asdict(guard) for guard in self.guards],
@@ -169,6 +183,7 @@ def identify(plan: Plan) -> str:
         "guards": sorted((guard.guard, guard.destination, guard.segment) for guard in plan.guards),
         "unreachable": sorted(name for name, _ in plan.unreachable),
         "fields": [asdict(its) for its in plan.fields],
+        "undoes": [plan.undoes, plan.mark],
     }
     return digest(content)[:16]
 
@@ -191,6 +206,6 @@ def load(body: str) -> Plan:
         for name in ("audiences", "retired")
     }
     guards = {name: tuple(Guard(**its) for its in raw[name]) for name in ("guards", "passed")}
-    pairs = {name: tuple((its[0], its[1]) for its in raw[name]) for name in ("unavailable", "unreachable")}
+    pairs = {name: tuple((its[0], its[1]) for its in raw[name]) for name in ("unavailable", "unreachable", "disabled")}
     fields = tuple(FieldPlan(**its) for its in raw["fields"])
     return Plan(**{**raw, **audiences, **guards, **pairs, "fields": fields})

@@ -15,21 +15,29 @@ _SKIPPED = {
     "suppressed": "suppressed or bounced there",
     "not_in_audience": "not in the audience there",
     "refused": "refused before",
+    "moved_since": "moved since",
+    "taken_back": "taken back before",
+    "not_allowed": "no longer allowed",
+    "audience_gone": "in an audience that is gone",
+    "new_address": "under another address since",
 }
 _INDENT = " " * 6
 
 
-def plan_text(plan: Plan, command: str = "regulars") -> list[str]:
-    """The lines, without colour."""
-    lines = [*_changes(plan), *_held(plan), *_left_alone(plan), *_notes(plan)]
-    return [*lines, "", *_next(plan, command)]
+def plan_text(plan: Plan, command: str = "regulars", *, applied: bool = False) -> list[str]:
+    """The lines, without colour. Of a plan that was `applied` only what is held is still to be done."""
+    lines = [*_changes(plan), *_held(plan), *_left_alone(plan), *([] if applied else _notes(plan))]
+    following = [*_next(plan, command, applied)] if plan.guards or not applied else []
+    return [*lines, *([""] if following else []), *following]
 
 
 def _changes(plan: Plan) -> Iterator[str]:
     moving = [its for its in plan.audiences if its.work]
     moment = datetime.fromtimestamp(plan.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    yield f"Plan {plan.id}, as of {moment}"
+    back = f"taking back run {plan.undoes}, " if plan.undoes is not None else ""
+    yield f"Plan {plan.id}, {back}as of {moment}"
     yield ""
+    guarded = {(guard.destination, guard.segment) for guard in plan.guards}
     widths = [max((len(f"{getattr(its, name):,}") for its in moving), default=1) for name in ("add", "remove", "size")]
     for its in moving:
         add, remove, size = (
@@ -37,8 +45,13 @@ def _changes(plan: Plan) -> Iterator[str]:
         )
         held = "  HELD" if its.held else ""
         yield f"  + {add}  − {remove}  = {size}  {_key(its)} → {_place(its)}{held}"
-        for remark in _remarks(its):
+        for remark in _remarks(its, plan.undoes):
             yield f"{_INDENT}{remark}"
+        if its.held and not its.closing and (its.destination, its.segment) not in guarded:
+            yield f"{_INDENT}left as it is until a run has been taken back here"
+    if plan.undoes is not None:
+        yield from _left_as_is(plan)
+        return
     still = len(plan.audiences) - len(moving)
     as_is = "1 audience is as it should be" if still == 1 else f"{still:,} audiences are as they should be"
     if still and (moving or plan.fields):
@@ -49,8 +62,21 @@ def _changes(plan: Plan) -> Iterator[str]:
         yield f"  {each.destination} profile fields: {people(each.people)}"
 
 
-def _remarks(its: AudiencePlan) -> Iterator[str]:
-    if its.skipped:
+def _left_as_is(plan: Plan) -> Iterator[str]:
+    """Of an undo: audiences where nothing is to be taken back any more, and destinations that are not enabled."""
+    for its in plan.audiences:
+        if not its.work:
+            yield f"  nothing  {_key(its)} → {_place(its)}"
+            yield from (f"{_INDENT}{remark}" for remark in _remarks(its, plan.undoes))
+    for name, number in plan.disabled:
+        yield f"  {name} is not enabled any more: its {number:,} changes are left alone"
+
+
+def _remarks(its: AudiencePlan, undoes: int | None = None) -> Iterator[str]:
+    if undoes is not None and its.skipped:
+        parts = [f"{number:,} {_SKIPPED[reason]}" for reason, number in its.skipped.items()]
+        yield f"{people(its.matched)} changed by run {undoes}, left as they are: {', '.join(parts)}"
+    elif its.skipped:
         parts = [f"{number:,} {_SKIPPED[reason]}" for reason, number in its.skipped.items()]
         if its.doubled:
             parts[0] += f" ({its.doubled:,} shared with an earlier member)"
@@ -107,7 +133,8 @@ def _left_alone(plan: Plan) -> Iterator[str]:
 
 
 def _notes(plan: Plan) -> Iterator[str]:
-    for kind in sorted({its.kind for its in plan.audiences if its.add and not its.consent}):
+    wanted = plan.audiences if plan.undoes is None else ()
+    for kind in sorted({its.kind for its in wanted if its.add and not its.consent}):
         yield ""
         yield (
             f"{kind.capitalize()}s carry no consent: they go to everybody in the segment. "
@@ -119,17 +146,23 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"About {calls}, {_duration(plan.seconds_estimated)}."
 
 
-def _next(plan: Plan, command: str) -> Iterator[str]:
+def _next(plan: Plan, command: str, applied: bool) -> Iterator[str]:
     if plan.behind:
         yield f"Next: {command} derive, and then {command} plan"
-    if plan.changes:
+    if plan.changes and not applied:
         yield f"Next: {command} apply {plan.id}"
-    if plan.guards:
+    if plan.guards and plan.undoes is not None:
+        flags = " ".join(f"--force {guard}" for guard in dict.fromkeys(its.guard for its in plan.guards))
+        verb = "Or, with what is held" if plan.changes else "Next, if it is right"
+        yield f"{verb}: {command} undo {plan.undoes} {flags}"
+    elif plan.guards:
         first = plan.guards[0]
         flag = "--adopt" if first.guard == UNKNOWN_LEDGER else f"--force {first.guard}:{first.segment}"
         verb = "Or, with what is held" if plan.changes else "Next"
         yield f"{verb}: {command} segments show {first.segment}, and if it is right: {command} apply {flag}"
-    if not plan.changes and not plan.guards and not plan.behind:
+    if not plan.changes and not plan.guards and not plan.behind and plan.undoes is not None:
+        yield f"Next: {command} status"
+    elif not plan.changes and not plan.guards and not plan.behind:
         yield f"Next: {command} segments list"
 
 

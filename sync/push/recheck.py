@@ -45,10 +45,11 @@ def recheck(
     wishes = {its.key: its for its in segments}
     sites = {its.name: its for its in destinations}
     audiences, holding = [], []
+    timed = plan.undoes is None
     for its in plan.audiences:
         wish = wishes.get(its.segment)
         site = sites.get(its.destination)
-        guard = _stale(its, stale(wish, site, read_at, now), now) if wish and site and not its.held else None
+        guard = _stale(its, stale(wish, site, read_at, now), now) if timed and wish and site and not its.held else None
         if guard and not _passed(plan, guard) and not guards.is_passed(guard, passes):
             holding.append(guard)
             its = replace(its, held=True)
@@ -60,9 +61,9 @@ def _refuse(conn: Connection, plan: Plan, now: int) -> None:
     age = now - plan.now
     if age > guards.FRESH_SECONDS:
         hours = f"{age // 3600} h old, more than {guards.FRESH_SECONDS // 3600} h"
-        raise Held(f"plan {plan.id} is {hours}; run `regulars plan` again")
+        raise Held(f"plan {plan.id} is {hours}; run `{plan.again}` again")
     read = [stream for stream, at in sorted(state.completed(conn).items()) if at is not None and at > plan.now]
-    if read or state.any_dirty(conn):
+    if plan.undoes is None and (read or state.any_dirty(conn)):
         what = f"{' and '.join(read)} were" if read else "more was"
         raise Held(
             f"plan {plan.id} is stale: {what} read since it was made; run `regulars derive` and `regulars plan` again"

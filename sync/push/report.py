@@ -28,6 +28,13 @@ class DestinationReport:
     reasons: Counter[str] = field(default_factory=Counter)
     error: PlatformError | None = None
 
+    def plus(self, earlier: DestinationReport) -> DestinationReport:
+        """Both together, as one run's work."""
+        numbers = ("added", "removed", "refused", "unfinished", "dropped", "fields", "fields_left", "calls")
+        sums = {name: getattr(self, name) + getattr(earlier, name) for name in numbers}
+        reasons = self.reasons + earlier.reasons
+        return DestinationReport(self.destination, **sums, reasons=reasons, error=self.error or earlier.error)
+
     def to_json(self) -> dict[str, Any]:
         """The stable machine form; the first five keys are the contract."""
         return {
@@ -69,6 +76,11 @@ class ApplyReport:
         if stopped:
             return min(stopped)
         return Unavailable.exit_code if errors or self.refused or self.unfinished else 0
+
+    def plus(self, earlier: ApplyReport) -> ApplyReport:
+        """Both together, as one run's work; the plan is the later one."""
+        before = {its.destination: its for its in earlier.destinations}
+        return ApplyReport(self.plan, tuple(its.plus(before[its.destination]) for its in self.destinations))
 
     def to_json(self) -> list[dict[str, Any]]:
         """The stable machine form: one entry per destination."""

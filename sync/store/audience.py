@@ -12,7 +12,9 @@ from sync.store.engine import Connection
 
 REPLACED = "@"
 
-_COLUMNS = "destination, segment, name, remote_id, adopted, filled_at, rule_hash, retired, creating_since, apart"
+_COLUMNS = (
+    "destination, segment, name, remote_id, adopted, filled_at, rule_hash, retired, creating_since, apart, undone"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class Kept:
     """An audience of ours. `remote_id` None: it is yet to be created. `filled_at`: the first fill was completed.
 
     `creating_since`: we asked for it under this name, and have not heard whether it was made. `apart`: one of the same
-    name that is not ours was left alone, as the owner wished.
+    name that is not ours was left alone, as the owner wished. `undone`: the run that was taken back here last.
     """
 
     destination: str
@@ -33,6 +35,7 @@ class Kept:
     retired: bool = False
     creating_since: int | None = None
     apart: bool = False
+    undone: int | None = None
 
     @property
     def replaced(self) -> bool:
@@ -48,7 +51,7 @@ def kept(conn: Connection, destination: str | None = None) -> dict[tuple[str, st
     )
     return {
         (row[0], row[1]): Kept(
-            row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], bool(row[7]), row[8], bool(row[9])
+            row[0], row[1], row[2], row[3], bool(row[4]), row[5], row[6], bool(row[7]), row[8], bool(row[9]), row[10]
         )
         for row in rows
     }
@@ -57,11 +60,11 @@ def kept(conn: Connection, destination: str | None = None) -> dict[tuple[str, st
 def keep(conn: Connection, audience: Kept) -> None:
     """Write an audience down, new or changed."""
     conn.exec_driver_sql(
-        f"INSERT INTO audience ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        f"INSERT INTO audience ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (destination, segment) DO UPDATE SET name = excluded.name, "
         "remote_id = excluded.remote_id, adopted = excluded.adopted, filled_at = excluded.filled_at, "
         "rule_hash = excluded.rule_hash, retired = excluded.retired, creating_since = excluded.creating_since, "
-        "apart = excluded.apart",
+        "apart = excluded.apart, undone = excluded.undone",
         (
             audience.destination,
             audience.segment,
@@ -73,6 +76,7 @@ def keep(conn: Connection, audience: Kept) -> None:
             audience.retired,
             audience.creating_since,
             audience.apart,
+            audience.undone,
         ),
     )
 

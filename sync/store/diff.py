@@ -2,7 +2,8 @@
 
 `temp.diff` holds every op with its reason: `entered` and `left` the segment, `lost` (consent, deletion, merge: still a
 member, or no longer anybody), `moved` (the person's address leads to another profile), `doubt` (sent once, never heard
-of: sent again). Only doubt changes no count: before + (entered, moved) - (left, lost, moved) = size.
+of: sent again), `mended` (put back without ado where somebody or something took the person out). Only doubt changes no
+count: before + (entered, mended, moved) - (left, lost, moved) = size.
 """
 
 from __future__ import annotations
@@ -135,10 +136,11 @@ def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
     conn.exec_driver_sql("DROP TABLE IF EXISTS temp.pairs")
     conn.exec_driver_sql("CREATE TEMP TABLE pairs (leaver INTEGER PRIMARY KEY, heir INTEGER UNIQUE, joins INTEGER)")
     conn.exec_driver_sql(
-        "INSERT OR IGNORE INTO temp.pairs SELECT o.customer_id, a.customer_id, a.why = 'entered' FROM temp.diff o "
-        "JOIN temp.diff a ON a.remote_id = o.remote_id AND a.destination = o.destination AND a.segment = o.segment "
+        "INSERT OR IGNORE INTO temp.pairs SELECT o.customer_id, a.customer_id, a.why IN ('entered', 'mended') "
+        "FROM temp.diff o JOIN temp.diff a "
+        "ON a.remote_id = o.remote_id AND a.destination = o.destination AND a.segment = o.segment "
         "WHERE o.destination = :destination AND o.segment = :segment AND o.action = 'remove' AND a.action = 'add' "
-        "AND a.why IN ('entered', 'doubt') ORDER BY o.customer_id, a.customer_id",
+        "AND a.why IN ('entered', 'mended', 'doubt') ORDER BY o.customer_id, a.customer_id",
         key,
     )
     conn.exec_driver_sql(
@@ -172,22 +174,23 @@ def _hand_over(conn: Connection, key: dict[str, Any]) -> None:
 def counts(conn: Connection) -> dict[tuple[str, str], Counts]:
     """Per audience in `temp.diff`, without `before`."""
     whys = ("entered", "left", "lost", "moved", "doubt")
+    sums = [f"sum(why IN ({why!r}, 'mended'))" if why == "entered" else f"sum(why = {why!r})" for why in whys]
     rows = conn.exec_driver_sql(
-        f"SELECT destination, segment, action, {', '.join(f'sum(why = {why!r})' for why in whys)}, "
+        f"SELECT destination, segment, action, {', '.join(sums)}, "
         "group_concat(customer_id || why) FROM temp.diff GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     grouped: dict[tuple[str, str], dict[str, int]] = {}
     digests: dict[tuple[str, str], list[Any]] = {}
     for destination, segment, action, *numbers, people in rows:
         audience = (destination, segment)
-        sums = grouped.setdefault(audience, dict.fromkeys(whys, 0))
+        numbers_of = grouped.setdefault(audience, dict.fromkeys(whys, 0))
         digests.setdefault(audience, []).append((action, hashed(people)))
         for why, number in zip(whys, numbers, strict=True):
-            sums[why] += int(number) if why != "moved" or action == "add" else 0
+            numbers_of[why] += int(number) if why != "moved" or action == "add" else 0
     waiting = _waiting(conn)
     return {
-        audience: Counts(digest=tuple(digests[audience]), waiting=waiting.get(audience, 0), **sums)
-        for audience, sums in grouped.items()
+        audience: Counts(digest=tuple(digests[audience]), waiting=waiting.get(audience, 0), **its)
+        for audience, its in grouped.items()
     }
 
 
@@ -196,6 +199,6 @@ def _waiting(conn: Connection) -> dict[tuple[str, str], int]:
         "SELECT o.destination, o.segment, count(DISTINCT o.customer_id) FROM outbox o JOIN temp.diff d "
         "ON d.destination = o.destination AND d.segment = o.segment AND d.action = o.action "
         "AND d.customer_id = o.customer_id WHERE o.state IN ('pending', 'sent', 'retry') AND o.action = 'add' "
-        "AND d.why = 'entered' GROUP BY 1, 2"
+        "AND d.why IN ('entered', 'mended') GROUP BY 1, 2"
     )
     return {(row[0], row[1]): int(row[2]) for row in rows}

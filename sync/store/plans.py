@@ -46,6 +46,15 @@ def is_queued(conn: Connection, plan_id: str) -> bool:
     return bool(state.get_meta(conn, _QUEUED) == plan_id)
 
 
+def undoing(conn: Connection) -> list[Plan]:
+    """Plans that take a run back and were begun, but not finished: the run died, or a destination did not answer."""
+    rows = conn.exec_driver_sql(
+        "SELECT body FROM plan WHERE json_extract(body, '$.undoes') IS NOT NULL AND id IN (SELECT plan_id FROM outbox "
+        "WHERE state IN ('pending', 'sent', 'retry')) ORDER BY made_at, id"
+    )
+    return [plan_value.load(row[0]) for row in rows]
+
+
 def applied(conn: Connection, plan_id: str, now: int) -> None:
     """Note when all ops of a plan were settled."""
     conn.exec_driver_sql("UPDATE plan SET applied_at = ? WHERE id = ? AND applied_at IS NULL", (now, plan_id))

@@ -16,7 +16,7 @@ from sync.store.ledger import listed
 _OPEN = "state IN ('pending', 'sent', 'retry')"
 _DOUBT = f"{_OPEN} AND state IN ({', '.join(repr(state) for state in outbox.DOUBT)})"
 _SENDABLE = ", ".join(repr(state) for state in outbox.sources(outbox.SEND))
-QUIET_WHYS = ("doubt",)
+QUIET_WHYS = ("doubt", "mended")
 """Why an op is sent that repeats or mends what was done before: no automation shall start by it."""
 
 _KEY = "destination = ? AND segment = ? AND customer_id = ?"
@@ -93,12 +93,20 @@ _PERSON_FROM = (
 )
 
 
-def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, Sequence[str]], now: int) -> None:
+def enqueue(
+    conn: Connection,
+    plan_id: str,
+    run_id: int,
+    released: Mapping[str, Sequence[str]],
+    now: int,
+    begun: Sequence[str] = (),
+) -> None:
     """Put the plan's ops of these destinations' segments into the outbox, in place of all that waits there.
 
     What never went out is cancelled. What is in doubt goes on as the new plan's op where that wants the same, and is
     otherwise remembered until the person's next op of that audience is done. Additions of a first fill are quiet, and
-    stay so when they are planned again after it.
+    stay so when they are planned again after it. Ops of the plans `begun` wait on for audiences that are not among
+    the released: no later plan makes these again.
     """
     newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
     for destination, segments in sorted(released.items()):
@@ -129,6 +137,7 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
             "pending": outbox.PENDING,
             "retry": outbox.RETRY,
             "quiet": listed(QUIET_WHYS),
+            "begun": listed(begun),
         }
         conn.exec_driver_sql(
             "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, quiet, state, updated_at) "
@@ -139,7 +148,9 @@ def enqueue(conn: Connection, plan_id: str, run_id: int, released: Mapping[str, 
             parameters,
         )
         conn.exec_driver_sql(
-            f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest",
+            f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest "
+            "AND NOT (plan_id IN (SELECT value FROM json_each(:begun)) "
+            "AND segment NOT IN (SELECT value FROM json_each(:segments)))",
             parameters,
         )
         if doubt:
@@ -207,6 +218,16 @@ def any_open(conn: Connection, plan_id: str) -> bool:
     )
 
 
+def undoing(conn: Connection, destination: str) -> frozenset[str]:
+    """Segments in whose audiences taking a run back was begun, and is not through."""
+    rows = conn.exec_driver_sql(
+        "SELECT DISTINCT o.segment FROM outbox o JOIN plan p ON p.id = o.plan_id "
+        f"WHERE o.destination = ? AND o.{_OPEN} AND json_extract(p.body, '$.undoes') IS NOT NULL",
+        (destination,),
+    )
+    return frozenset(row[0] for row in rows)
+
+
 def claim(conn: Connection, destination: Destination, ids: Sequence[int], now: int) -> tuple[set[int], int]:
     """Mark these as sent, but for additions that the person's present record forbids; returns (to be sent, dropped).
 
@@ -245,8 +266,8 @@ def settle(
     """
     name = destination.name
     conn.exec_driver_sql(
-        "UPDATE outbox SET state = ?, reason = ?, updated_at = ? WHERE id = ?",
-        [(outbox.step(outbox.SENT, its.outcome), its.reason, now, op.id) for op, its in answered],
+        "UPDATE outbox SET state = ?, reason = ?, run_id = ?, updated_at = ? WHERE id = ?",
+        [(outbox.step(outbox.SENT, its.outcome), its.reason, run_id, now, op.id) for op, its in answered],
     )
     done = [(op, its) for op, its in answered if its.outcome == outbox.DONE]
     refused = [(op, its) for op, its in answered if its.outcome == outbox.REFUSED and op.action == "add"]

@@ -9,7 +9,7 @@ from sync.store.columns import CLUSTERED, FALSE, ZERO, own_id
 
 
 class AudienceRow(SQLModel, table=True):
-    """A tag, label or list that we keep at a destination."""
+    """A tag, label or list that we keep at a destination. `undone` is the run that was taken back here last."""
 
     __tablename__ = "audience"
     destination: str = Field(primary_key=True)
@@ -22,6 +22,7 @@ class AudienceRow(SQLModel, table=True):
     retired: bool = Field(default=False, sa_column_kwargs=FALSE)
     creating_since: int | None = None
     apart: bool = Field(default=False, sa_column_kwargs=FALSE)
+    undone: int | None = None
 
 
 class Ledger(SQLModel, table=True):
@@ -49,6 +50,7 @@ class Ledger(SQLModel, table=True):
 class Outbox(SQLModel, table=True):
     """One op on its way out. States and transitions: `sync.push.outbox`; the indexes hold what is not settled.
 
+    `run_id` is the run that queued it, and once it is settled the run that heard of it: the ledger's row has the same.
     `quiet`: part of a first fill, or sent again, so that nothing shall start by it; it stays so until it is done.
     """
 
@@ -78,7 +80,7 @@ class Outbox(SQLModel, table=True):
 
 
 class PlanOp(SQLModel, table=True):
-    """The ops of the plan made last, as they will be queued; `why` = entered, left, lost, moved or doubt."""
+    """The ops of the plan made last, as they will be queued; `why`: `sync.store.diff`."""
 
     __tablename__ = "plan_op"
     id: int | None = Field(default=None, primary_key=True)

@@ -9,6 +9,7 @@ CREATE TABLE audience (
 	retired BOOLEAN DEFAULT 0 NOT NULL, 
 	creating_since INTEGER, 
 	apart BOOLEAN DEFAULT 0 NOT NULL, 
+	undone INTEGER, 
 	PRIMARY KEY (destination, segment)
 );
 CREATE TABLE cart_lines (
