@@ -59,7 +59,7 @@ def get_tagged(audience: str, tag: str) -> Call:
 def tags(segments: Iterable[Mapping[str, Any]]) -> list[Tag]:
     """Segments as a page gives them, those that are tags."""
     return [
-        Tag(str(item["id"]), str(item["name"]), datetime.fromisoformat(item["created_at"]).timestamp())
+        Tag(str(item["id"]), str(item["name"]), _instant(item.get("created_at")))
         for item in segments
         if item.get("type", STATIC) == STATIC
     ]
@@ -71,6 +71,10 @@ def created_id(operation: str, reply: Reply) -> str:
     if not found or not isinstance(found, int | str):
         raise BadReply(PLATFORM, operation, "the answer carries no id; run again")
     return str(found)
+
+
+def _instant(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def _path(audience: str, tag: str) -> str:

@@ -242,7 +242,7 @@ def test_a_lost_answer_in_doubt_is_sent_again(rig: Tagging) -> None:
 
 def test_a_batch_that_somebody_deleted_is_left_to_the_next_run(rig: Tagging) -> None:
     """It answers 404."""
-    rig.instead = lambda request: rig.sandbox.batches.all.clear() if request.method == "GET" else None  # type: ignore[func-returns-value]
+    rig.instead = lambda request: rig.sandbox.batches.all.clear() if request.method == "GET" else None
 
     receipts = fill(rig, rig.people(20))
 

@@ -319,7 +319,7 @@ def test_settings_and_secret_are_declared() -> None:
     with pytest.raises(ValueError, match="audience_id"):
         MailchimpSettings.model_validate({})
     with pytest.raises(ValueError, match="merge_fields"):
-        MailchimpSettings(audience_id="a1", merge_fields=("address",))  # type: ignore[arg-type]
+        MailchimpSettings(audience_id="a1", merge_fields=("address",))
 
 
 def test_a_refusal_carries_mailchimp_s_instance(rig: Tagging) -> None:

@@ -298,7 +298,7 @@ def test_nothing_that_touches_consent_or_others_is_ever_sent() -> None:
     bodies = b" ".join(request.body for request in sent)
     for word in (b'"status":"subscribed"', b"update_existing", b"sync_tags", b"static_segment", b"DELETE"):
         assert word not in bodies
-    assert rig.sandbox.consent_writes == rig.sandbox.replaced == []
+    assert (rig.sandbox.consent_writes, rig.sandbox.replaced) == ([], [])
     assert len(merchants.members) == 50
     assert len(rig.audience.segments) == 3
 

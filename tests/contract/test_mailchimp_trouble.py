@@ -151,7 +151,7 @@ def test_one_fault_anywhere_leaves_the_audience_as_wished(kind: str, match: str)
     assert rig.audience.tagged("seg:new") == {*many, *few}
     assert sorted(join.address for join in rig.sandbox.joins) == sorted([*few, "new@shop.test"])
     assert [each.name for each in rig.audience.merge_fields.values()].count("RFM group") == 1
-    assert rig.sandbox.consent_writes == rig.sandbox.replaced == []
+    assert (rig.sandbox.consent_writes, rig.sandbox.replaced) == ([], [])
 
 
 @pytest.mark.parametrize("kind", ["act_timeout", "act_reset", "act_500"])
