@@ -186,7 +186,7 @@ class Batches:
 
 
 class _Waiting:
-    """The pauses between two looks, growing while nothing moves."""
+    """The pauses between two looks. They grow to their limit: batches in line keep Mailchimp busy meanwhile."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -198,9 +198,8 @@ class _Waiting:
         self._pause = min(2 * self._pause, limits().job.longest_wait)
 
     def progress(self) -> None:
-        """Something has moved: look again soon."""
+        """Something has moved: patience begins anew."""
         self._moved = self._clock.now()
-        self._pause = limits().job.first_wait
 
     def over(self) -> bool:
         return self._clock.now() - self._moved > limits().job.patience
