@@ -46,6 +46,6 @@ platform = Platform(
             hint="Mailchimp: Account & billing, Extras, API keys, create a key; it ends in the data centre (-us19)",
         ),
     ),
-    audience_kind="list",
+    audience_kind="tag",
     destination=_destination,
 )

@@ -25,7 +25,7 @@ NOT_IN_AUDIENCE = "not in audience"
 MAILABLE = frozenset({"subscribed", "transactional", "pending"})
 """What one may do with `transactional` and `pending` members is for Mailchimp to heed at each send."""
 
-ARCHIVED = "archived"
+SUBSCRIBED, ARCHIVED = "subscribed", "archived"
 
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f.]+")
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -42,7 +42,8 @@ class Row:
     def profile(self, email: str | None = None) -> Profile:
         """What we know of the member, under the address asked for."""
         mailable = self.status in MAILABLE
-        return Profile(email or self.email, self.id, mailable, None if mailable else self.status)
+        reason = None if mailable else self.status
+        return Profile(email or self.email, self.id, mailable, reason, subscribed=self.status == SUBSCRIBED)
 
 
 @dataclass(frozen=True, slots=True)
