@@ -26,7 +26,7 @@ from connector.wix.sandbox_labels import work_of
 from sync.clock import ManualClock
 
 NOW = 1_795_000_000
-_SPECS = Path(__file__).parent.parent / "specs" / "wix_labels.json"
+_SPECS = Path(__file__).parent.parent / "specs" / "wix"
 
 REQUESTS = {
     "FindOrCreateLabel": "labels_find_or_create",
@@ -40,15 +40,11 @@ REPLIES = {**REQUESTS, "GetBulkJob": "bulk_job_get"}
 
 
 @cache
-def _schemas() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = orjson.loads(_SPECS.read_bytes())
-    return found
-
-
-@cache
 def validator(name: str) -> Draft202012Validator:
     """The schema of a request or response, as `labels_query.request`."""
-    return Draft202012Validator(_schemas()[name], format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return Draft202012Validator(
+        orjson.loads((_SPECS / f"{name}.json").read_bytes()), format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
 
 
 class Rig:
