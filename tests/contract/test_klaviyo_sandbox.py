@@ -5,52 +5,21 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-import orjson
 import pytest
+from klaviyo_caller import NOW, Caller, document
 
-from connector.base import Reply
 from connector.klaviyo.sandbox import KlaviyoSandbox
 from connector.klaviyo.sandbox_account import LAG
 from connector.klaviyo.sandbox_install import install
-from connector.sandbox.wire import Request
 from connector.sandbox.world import World
 from sync.clock import ManualClock
 
-MEDIA = "application/vnd.api+json"
-NOW = 1_795_000_020
 MEMBERS = "/api/lists/{}/relationships/profiles"
-
-
-class Caller:
-    """Sends bare requests."""
-
-    def __init__(self, **options: Any) -> None:
-        self.clock = ManualClock(NOW)
-        self.sandbox = KlaviyoSandbox(clock=self.clock, **options)
-        self.account = self.sandbox.account
-
-    def send(
-        self, method: str, path: str, *query: tuple[str, str], body: object = None, **headers: str | None
-    ) -> Reply:
-        sent: dict[str, str | None] = {
-            "authorization": f"Klaviyo-API-Key {self.sandbox.api_key}",
-            "revision": "2026-10-15",
-            "accept": MEDIA,
-            "host": "a.klaviyo.com",
-            **({} if body is None else {"content-type": MEDIA}),
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        kept = {name: value for name, value in sent.items() if value is not None}
-        return self.sandbox.handle(Request(method, path, query, kept, b"" if body is None else orjson.dumps(body)))
 
 
 @pytest.fixture
 def caller() -> Caller:
     return Caller()
-
-
-def document(reply: Reply) -> Any:
-    return orjson.loads(reply.body)
 
 
 def import_of(*addresses: str, lists: tuple[str, ...] = (), **attributes: object) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from connector.base import Audience, Reply
 from connector.errors import AuthError, BadReply, BadRequest, ScopeError, Stopped, Unavailable
 from connector.klaviyo.sandbox_documents import Documents
 from connector.klaviyo.wire import Refused
-from connector.sandbox.faults import KINDS, Faults
+from connector.sandbox.faults import Faults
 from connector.sandbox.wire import Drop, Request
 
 HTML = Reply(503, {"content-type": "text/html"}, b"<html>Service Unavailable</html>")
@@ -179,24 +179,6 @@ def test_a_refused_request_shows_reason_and_request_id(rig: Rig) -> None:
     ) as caught:
         rig.destination.create(Audience("vip", " "))
     assert isinstance(caught.value, BadRequest)
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS - {"delay"}))
-@pytest.mark.parametrize("match", ["GetProfiles", "AddProfilesToList", "CreateList", "CreateImportJob", "GetImportJob"])
-def test_one_fault_anywhere_leaves_the_account_as_wished(kind: str, match: str) -> None:
-    """Whatever breaks once, and wherever: one list, the right members, nobody sent into a flow twice."""
-    rig = Rig(faults=Faults.from_list([{"match": match, "kind": kind, "status": 503}]), check=False)
-    known = rig.account.add_person("known@example.org")
-
-    list_id = rig.destination.create(Audience("vip", "VIP"))
-    rig.account.add_flow(rig.account.lists[list_id], "Hello")
-    audience = Audience("vip", "VIP", list_id)
-    list(rig.destination.lookup(["known@example.org"]))
-    receipts = rig.push([*adds(audience, [known]), *strangers(audience, ["new@example.org"], first=2)])
-
-    assert {receipt.outcome for receipt in receipts.values()} == {"done"}
-    assert [*rig.account.lists] == [list_id]
-    assert len(rig.account.lists[list_id].members) == len(rig.account.flow_joins) == 2
 
 
 @pytest.mark.parametrize("retry_after", [3, None])

@@ -16,6 +16,7 @@ from connector.klaviyo.sandbox_query import parse_filter
 
 WIRE = wire.KlaviyoWire()
 CALL = wire_profiles.any_profile()
+NOW = 1_795_000_000
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 
 
@@ -140,6 +141,43 @@ def test_standing_is_read_from_consent_and_suppressions(marketing: dict[str, obj
     (row,) = wire_profiles.rows({"data": [item]})
 
     assert (row.mailable, row.reason) == (reason is None, reason)
+    assert row.subscribed is (reason is None and marketing["consent"] == "SUBSCRIBED")
+
+
+def test_no_subscriptions_are_no_consent() -> None:
+    """A profile without any, such as one of a phone number, is neither subscribed nor kept back."""
+    (row,) = wire_profiles.rows({"data": [{"id": "P1", "attributes": {"email": None}}]})
+
+    assert (row.mailable, row.subscribed) == (True, False)
+
+
+@pytest.mark.parametrize("operation", ["CreateEvent", "SubscribeProfiles"])
+def test_an_accepted_write_may_have_no_body(operation: str) -> None:
+    """202 and nothing else, where nothing is to be learnt; anywhere else an empty answer is none."""
+    assert WIRE.judge(wire.call(operation, "POST", "/api/x"), Reply(202, {}, b"")) == Ok()
+    with pytest.raises(orjson.JSONDecodeError):
+        WIRE.judge(wire_imports.create_job(["ann@example.org"]), Reply(202, {}, b""))
+
+
+def test_a_conflict_names_the_other_profile() -> None:
+    """In the meta of its error; an error without one names nobody."""
+    entry = {
+        "id": "1",
+        "code": "duplicate_profile",
+        "title": "t",
+        "detail": "d",
+        "meta": {"duplicate_profile_id": "P9"},
+    }
+    body = orjson.dumps({"errors": [entry, {**entry, "meta": None}]})
+
+    assert [each.profile for each in wire.errors(Reply(409, {}, body))] == ["P9", None]
+
+
+def test_a_retired_revision_says_what_to_do() -> None:
+    """With its date."""
+    assert str(rejection(problem(410, "gone"))) == (
+        "klaviyo: GetProfiles: Klaviyo no longer serves revision 2026-10-15; update regulars (request req-1)"
+    )
 
 
 def test_a_good_status_is_good() -> None:
