@@ -16,10 +16,10 @@ R = TypeVar("R")
 class Isolation(Generic[R]):
     """What became of the items of one request.
 
-    Rows that the refusal points at are left out and the rest is sent once more; a refusal that points at nothing is
-    halved until single items remain. Where no request at all is accepted the fault lies not with the items: they
-    wait, unless the answer is that they do not exist. `most` bounds the requests, because each costs a place in the
-    minute's window.
+    Rows that the refusal points at are left out and the rest is sent once more; what is refused then, or points at
+    nothing, is halved until single items remain. Where no request at all is accepted the fault lies not with the items:
+    they wait, but for those that the first refusal pointed at, and those that do not exist. `most` bounds the requests,
+    because each costs a place in the minute's window.
     """
 
     send: Callable[[Sequence[str]], R]
@@ -29,12 +29,15 @@ class Isolation(Generic[R]):
     reasons: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     _sent: int = 0
+    _first: frozenset[str] = frozenset()
 
     def run(self, items: Sequence[str]) -> None:
         """Send them. Every item ends in exactly one of `accepted`, `refused` and `waiting`."""
         self._run(items, stripped=False)
-        if self._sent > 1 and not self.accepted and not self.reasons:
-            doubtful = {item: error for item, error in self.refused.items() if error.status != 404}
+        if self._sent > 1 and not self.accepted:
+            doubtful = {
+                item: error for item, error in self.refused.items() if error.status != 404 and item not in self._first
+            }
             self.waiting.update({item: str(error) for item, error in doubtful.items()})
             self.refused = {item: error for item, error in self.refused.items() if item not in doubtful}
 
@@ -62,12 +65,16 @@ class Isolation(Generic[R]):
             self.refused.update(dict.fromkeys(named, error))
             rest = [item for item in items if item not in named]
             if stripped:
-                self.waiting.update(dict.fromkeys(rest, error.text))
+                self._halve(rest)
             else:
+                self._first = frozenset(named) if self._sent == 1 else self._first
                 self._run(rest, stripped=True)
         elif len(items) == 1:
             self.refused[items[0]] = error
         else:
-            middle = len(items) // 2
-            self._run(items[:middle], stripped=stripped)
-            self._run(items[middle:], stripped=stripped)
+            self._halve(items, stripped=stripped)
+
+    def _halve(self, items: Sequence[str], *, stripped: bool = True) -> None:
+        middle = len(items) // 2
+        self._run(items[:middle], stripped=stripped)
+        self._run(items[middle:], stripped=stripped)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from connector.base import Audience, Call, Op, Profile, Receipt, Reply
+from connector.errors import Unavailable
 from connector.klaviyo import wire_profiles, wire_properties
 from connector.klaviyo.wire import NotFound, Refused, document
 from connector.klaviyo.wire_profiles import key, plausible, profile_of
@@ -28,10 +29,19 @@ class Properties:
     lookup: Callable[[Sequence[str]], Iterator[Sequence[Profile]]]
     _receipts: dict[int, Receipt] = field(default_factory=dict)
     _refused: dict[int, Refused] = field(default_factory=dict)
+    _written: set[int] = field(default_factory=set)
 
     def push(self, ops: Sequence[Op]) -> list[Receipt]:
         """One receipt per op, in their order. Where everybody is refused the fault is not theirs: they wait."""
-        self._receipts, self._refused = {}, {}
+        self._receipts, self._refused, self._written = {}, {}, set()
+        with self._breaking_off(ops):
+            self._write_all(ops)
+        if len(set(self._refused.values())) > 1 and not self._written:
+            for op_id, error in self._refused.items():
+                self._settle(Receipt(op_id, "retry", error.text))
+        return [self._receipts[op.id] for op in ops]
+
+    def _write_all(self, ops: Sequence[Op]) -> None:
         known: dict[str, list[Op]] = {}
         unknown: list[Op] = []
         for op in ops:
@@ -43,21 +53,19 @@ class Properties:
             if not self._change(profile_id, those):
                 unknown += those
         self._by_address(unknown)
-        if len(set(self._refused.values())) > 1 and all(its.outcome != "done" for its in self._receipts.values()):
-            for op_id, error in self._refused.items():
-                self._settle(Receipt(op_id, "retry", error.text))
-        return [self._receipts[op.id] for op in ops]
 
     def follow(self, ops: Sequence[Op], receipts: Sequence[Receipt]) -> list[Receipt]:
         """The same, for ops that are done elsewhere: these are done when they are done here too, and wait otherwise."""
-        self._receipts, self._refused = {its.op: its for its in receipts}, {}
+        self._receipts, self._refused, self._written = {its.op: its for its in receipts}, {}, set()
         moved: dict[str, list[Op]] = {}
         for op, receipt in zip(ops, receipts, strict=True):
             if receipt.outcome == "done" and receipt.remote_id is not None:
                 moved.setdefault(receipt.remote_id, []).append(op)
-        for profile_id, those in moved.items():
-            if not self._change(profile_id, those):
-                self._wait(those, f"profile {profile_id} is gone; the person is looked for again")
+        waiting = [op for those in moved.values() for op in those]
+        with self._breaking_off(waiting):
+            for profile_id, those in moved.items():
+                if not self._change(profile_id, those):
+                    self._wait(those, f"profile {profile_id} is gone; the person is looked for again")
         for op_id, error in self._refused.items():
             self._receipts[op_id] = Receipt(op_id, "retry", f"the property is refused: {error.text}")
         return [self._receipts[op.id] for op in ops]
@@ -69,6 +77,18 @@ class Properties:
             for item in body["data"]:
                 if value in wire_properties.values_of(item, self.name):
                     yield item["id"]
+
+    @contextmanager
+    def _breaking_off(self, ops: Sequence[Op]) -> Iterator[None]:
+        """When the platform falls silent, what was written before counts; what was not waits. Raises Unavailable where
+        nothing was written."""
+        try:
+            yield
+        except Unavailable as error:
+            if not self._written:
+                raise
+            settled = self._written | self._refused.keys()
+            self._wait([op for op in ops if op.id not in settled], error.text)
 
     def _by_address(self, ops: Iterable[Op]) -> None:
         """People without a known profile, or whose profile is gone: deleted, or merged into another."""
@@ -163,6 +183,7 @@ class Properties:
 
     def _done(self, ops: Iterable[Op], profile_id: str) -> None:
         for op in ops:
+            self._written.add(op.id)
             self._settle(Receipt(op.id, "done", remote_id=profile_id))
 
     def _wait(self, ops: Iterable[Op], reason: str) -> None:

@@ -178,16 +178,39 @@ def test_malformed_addresses_do_not_stop_an_import(rig: Rig) -> None:
     assert "@" not in (receipts[2].reason or "")
 
 
-def test_rows_refused_a_second_time_leave_the_rest_waiting(rig: Rig) -> None:
-    """There is one resend, not a loop."""
+def test_rows_refused_behind_the_first_time_are_isolated(rig: Rig) -> None:
+    """A server that names one row at a time: the others are imported, within a bounded number of requests."""
+    audience = rig.audience()
+    addresses = [f"p{number}@example.org" for number in range(300)]
+    bad = {addresses[number] for number in (0, 7, 150, 151, 299)}
+
+    def one_by_one(request: Request) -> Reply | None:
+        if request.method != "POST" or "import" not in request.path:
+            return None
+        rows = orjson.loads(request.body)["data"]["attributes"]["profiles"]["data"]
+        for index, row in enumerate(rows):
+            if row["attributes"]["email"] in bad:
+                return error(400, ("invalid", "No.", f"/data/attributes/profiles/data/{index}/attributes/email"))
+        return None
+
+    rig.instead = one_by_one
+    receipts = rig.push(strangers(audience, addresses))
+
+    refused = [number for number, receipt in receipts.items() if receipt.outcome == "refused"]
+    assert {addresses[number - 1] for number in refused} == bad
+    assert len(rig.roll(audience).members) == 295
+    assert rig.names().count(IMPORT) <= 64
+
+
+def test_a_refusal_that_names_whoever_comes_first_blames_only_the_first(rig: Rig) -> None:
+    """Where no request at all is accepted, a pointer proves nothing any more: the others wait."""
     audience = rig.audience()
     pointer = "/data/attributes/profiles/data/0/attributes/email"
-    rig.instead = times(9, error(400, ("invalid", "No.", pointer)), "POST", "import")
+    rig.instead = times(99, error(400, ("invalid", "No.", pointer)), "POST", "import")
 
     receipts = rig.push(strangers(audience, [f"p{number}@example.org" for number in range(4)]))
 
-    assert [receipts[number].outcome for number in range(1, 5)] == ["refused", "refused", "retry", "retry"]
-    assert len(rig.seen) == 2
+    assert [receipts[number].outcome for number in range(1, 5)] == ["refused", "retry", "retry", "retry"]
 
 
 def test_a_stuck_import_is_left_for_a_later_run(rig: Rig) -> None:

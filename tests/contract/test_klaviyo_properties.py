@@ -10,6 +10,7 @@ from klaviyo_rig import Rig, adds, error, removes, strangers, times
 from pydantic import ValidationError
 
 from connector.base import Audience, Op, Person, Reply
+from connector.errors import Unavailable
 from connector.klaviyo import KlaviyoSettings
 from connector.klaviyo.sandbox_account import Person as Profile
 from connector.sandbox.wire import Drop, Request
@@ -209,6 +210,31 @@ def test_a_refusal_of_everybody_blames_nobody(rig: Rig) -> None:
     receipts = rig.push([*adds(VIP, people), *strangers(VIP, [None], first=10)])
 
     assert [receipts[number].outcome for number in (1, 2, 3, 10)] == ["retry"] * 3 + ["refused"]
+
+
+@pytest.mark.parametrize("mode", ["properties", "both"])
+def test_what_was_written_before_an_outage_counts(mode: str) -> None:
+    """The rest waits; where nothing was written the run stops with the reason."""
+    rig = Rig(settings={"mode": mode})
+    audience = VIP if mode == "properties" else rig.audience()
+    people = [rig.account.add_person(f"p{number}@example.org") for number in range(4)]
+    ops = adds(audience, people)
+    sent = [0]
+
+    def breaks(request: Request) -> Reply | None:
+        sent[0] += request.method == "PATCH"
+        return error(503, ("error", "Oops", None)) if request.method == "PATCH" and sent[0] > 2 else None
+
+    rig.instead = breaks
+    receipts = rig.push(ops)
+    assert [receipts[number].outcome for number in (1, 2, 3, 4)] == ["done", "done", "retry", "retry"]
+    assert (receipts[3].reason or "").startswith("HTTP 503; gave up after")
+    with pytest.raises(Unavailable, match="UpdateProfile: HTTP 503"):
+        rig.push(ops[2:])
+
+    rig.instead = lambda request: None
+    assert {receipt.outcome for receipt in rig.push(ops[2:]).values()} == {"done"}
+    assert [values(person) for person in people] == [["vip"]] * 4
 
 
 def test_no_list_is_made_or_looked_for(rig: Rig) -> None:
