@@ -1,8 +1,10 @@
 """Reading the catalogue: each product with the name of its main (or first) category or collection.
 
 Renaming a category moves no product's change date. Version 3 dates its categories, so that all products are read again
-when one of them changed; version 1 does not, and there a new name arrives with the product's next change. Products that
-the owner hides are read where the key may manage products; other keys see those on sale.
+when one of them changed, and a product is dated by the latest change of a category where that is later than its own: so
+the mark comes past it, and the next run asks for what changed since. Version 1 dates no collections: there a new name
+arrives with the product's next change. Products that the owner hides are read where the key may manage products; other
+keys see those on sale.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from connector.wix.contacts import chunks
 from connector.wix.judge import PLATFORM, Refused
 from connector.wix.limits import limits
 from connector.wix.walk import Meter, by_cursor
-from connector.wix.wire import epoch, iso, mapping, records, text
+from connector.wix.wire import after, epoch, mapping, records, text
 
 _HIDDEN = "hidden products"
+_CHANGED = "categories changed"
 
 
 class Products:
@@ -31,7 +34,7 @@ class Products:
         self._connection = connection
 
     def pages(self, since: Cursor) -> Iterator[Page]:
-        """Products that changed at or after the mark."""
+        """Products that changed after the mark."""
         meter = Meter(self._connection)
         with _withheld():
             version = self._version()
@@ -54,7 +57,7 @@ class Products:
                     body = self._page_v1(wire.ids(chunk), None)
                 found = records(body, "products")
                 names = self._categories() if v3 else self._collections()
-                yield Page(_named(found, names), None, meter.lap())
+                yield Page(_dated(_named(found, names), self._changed()), None, meter.lap())
 
     def _version(self) -> str:
         known = self._connection.learnt.get("catalogue")
@@ -66,16 +69,17 @@ class Products:
     def _pages_v3(self, since: Cursor, meter: Meter) -> Iterator[Page]:
         names = self._categories()
         mark = since.high_water
-        moved = mark is not None and self._connection.learnt["categories changed"] >= mark
-        matching = {} if mark is None or moved else {"updatedDate": {"$gte": iso(mark)}}
+        moved = mark is not None and int(epoch(self._changed()) or 0) > mark
+        matching = {} if mark is None or moved else {"updatedDate": {"$gte": after(mark)}}
         walk = by_cursor(
             self._connection, lambda cursor: wire.products_v3(matching, cursor), "products", "pagingMetadata"
         )
         for number, leaf in enumerate(walk):
-            yield Page(_named(leaf.items, names), str(number) if leaf.more else None, meter.lap())
+            found = _dated(_named(leaf.items, names), self._changed())
+            yield Page(found, str(number) if leaf.more else None, meter.lap())
 
     def _pages_v1(self, since: Cursor, meter: Meter) -> Iterator[Page]:
-        matching = {} if since.high_water is None else {"lastUpdated": {"$gte": iso(since.high_water)}}
+        matching = {} if since.high_water is None else {"lastUpdated": {"$gte": after(since.high_water)}}
         token = since.page_token or ""
         last = int(token) if token.isdecimal() else None
         more = True
@@ -100,15 +104,20 @@ class Products:
         return self._connection.read(wire.products_v1(matching, after))
 
     def _categories(self) -> Mapping[str, str]:
-        """Names by id; also when one of them changed last."""
+        """Names by id."""
         known: dict[str, str] | None = self._connection.learnt.get("categories")
         if known is None:
-            known, changed = {}, 0.0
+            known, changed = {}, dict[float, str]()
             for leaf in by_cursor(self._connection, wire.categories, "categories", "pagingMetadata"):
                 known |= _names(leaf.items)
-                changed = max([changed, *(epoch(each.get("updatedDate")) or 0.0 for each in leaf.items)])
-            self._connection.learnt |= {"categories": known, "categories changed": changed}
+                dates = [at for each in leaf.items if (at := text(each.get("updatedDate")))]
+                changed |= {epoch(at) or 0.0: at for at in dates}
+            self._connection.learnt |= {"categories": known, _CHANGED: changed[max(changed)] if changed else None}
         return known
+
+    def _changed(self) -> str | None:
+        """When one of the categories changed last; None where they have no dates."""
+        return text(self._connection.learnt.get(_CHANGED))
 
     def _collections(self) -> Mapping[str, str]:
         known: dict[str, str] | None = self._connection.learnt.get("categories")
@@ -149,4 +158,11 @@ def _named(found: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[s
         direct = records(mapping(each.get("directCategoriesInfo")), "categories")
         ids = [each.get("mainCategoryId"), *(one.get("id") for one in direct), *(each.get("collectionIds") or ())]
         each["ourCategory"] = next((names[one.lower()] for one in ids if text(one) and one.lower() in names), None)
+    return found
+
+
+def _dated(found: list[dict[str, Any]], changed: str | None) -> list[dict[str, Any]]:
+    """With the date of the latest change of a category, any of them: an empty one would else stay ahead of the mark."""
+    for each in found:
+        each["ourCategoriesChanged"] = changed
     return found

@@ -4,7 +4,10 @@ Records come from version 4: labels are needed of every contact that changed and
 ten times as large. `updatedDate` can be filtered but not sorted by there, so contacts are walked in the order of their
 creation; one that changes behind the place has a newer change date than the run's beginning and comes with the next.
 Version 5, where the site has it, adds what it alone knows (date of consent, membership) and the deleted contacts;
-whether it is there is learnt from the first call that needs it.
+whether it is there is learnt from the first call that needs it, once a run.
+
+A label that is put on or taken off moves `updatedDate` and `revision`, and nothing tells that it was no more than that:
+contacts whose labels were written by a run come again in the next one, with a call of version 5 for each hundred.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from connector.wix.judge import PLATFORM, NotFound, Refused
 from connector.wix.limits import limits
 from connector.wix.records import email_of, lacks_consent
 from connector.wix.walk import Meter, Place, by_cursor, by_key
-from connector.wix.wire import iso, items, mapping, records, text
+from connector.wix.wire import after, items, mapping, records, text
 
 _LABELS = "labels"
 _V5 = "contacts v5"
@@ -37,10 +40,10 @@ class Contacts:
         self._connection = connection
 
     def pages(self, since: Cursor) -> Iterator[Page]:
-        """Contacts that changed at or after the mark, in the order of their creation."""
+        """Contacts that changed after the mark, in the order of their creation."""
         matching: dict[str, Any] = {}
         if since.high_water is not None:
-            matching["updatedDate"] = {"$gte": iso(since.high_water)}
+            matching["updatedDate"] = {"$gte": after(since.high_water)}
         meter = Meter(self._connection)
         start = Place.parse(since.page_token)
         for stretch in by_key(

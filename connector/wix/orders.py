@@ -4,12 +4,16 @@ Both are walked by cursor, oldest change first. A cursor lives as long as its wa
 by the last change date instead, for Wix publishes no lifetime of cursors. A checkout whose `checkoutId` stands on an
 order was bought, even where Wix still shows it as abandoned: both are mapped with that id, and joined where they are
 stored.
+
+Orders that do not tell themselves what went back when wait until one request for their refunds is full, and come with
+a later page. A token names them, so that a walk which is stopped meanwhile reads them again by their ids.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from connector.base import Cursor, Page
@@ -21,7 +25,7 @@ from connector.wix.judge import Refused
 from connector.wix.limits import limits
 from connector.wix.records import refunded_in_parts
 from connector.wix.walk import Leaf, Meter, by_cursor
-from connector.wix.wire import iso, records, text
+from connector.wix.wire import after, iso, records, text
 from mappings.load import MappingError
 
 _PAYMENTS = "payments"
@@ -29,9 +33,9 @@ _CHECKOUTS = "abandonedCheckouts"
 
 
 def begin(since: Cursor) -> str | None:
-    """The change date at which a range begins: its mark, or where a walk through it was stopped."""
-    stopped = (since.page_token or "").rpartition("/")[0]
-    return stopped or (None if since.high_water is None else iso(since.high_water))
+    """The change date at which a range begins: behind its mark, or where a walk through it was stopped."""
+    stopped = (since.page_token or "").partition(" ")[0].rpartition("/")[0]
+    return stopped or (None if since.high_water is None else after(since.high_water))
 
 
 def in_order(walk: Callable[[str | None], Iterable[Leaf]], start: str | None) -> Iterator[tuple[Leaf, str | None]]:
@@ -61,17 +65,23 @@ class Orders:
         self._connection = connection
 
     def pages(self, since: Cursor) -> Iterator[Page]:
-        """Orders that changed at or after the mark."""
-        meter, start = Meter(self._connection), begin(since)
+        """Orders that changed after the mark. At most a page of them and a request for refunds less one are held."""
+        meter, start, refunds = Meter(self._connection), begin(since), _Refunds(self._connection)
+        owed = _owing(since.page_token)
         for leaf, token in in_order(self._changed, start):
-            yield Page(self._whole(leaf.items), token, meter.lap())
+            again = [each for more in self._by_ids(owed) for each in more.items]
+            owed, known = [], {each.get("id") for each in again}
+            found = [*(each for each in leaf.items if each.get("id") not in known), *again]
+            whole = refunds.sift(found, last=token is None)
+            yield Page(whole, _owed(token, refunds.waiting()), meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """These orders; an order that does not exist (any more) is missing."""
-        meter = Meter(self._connection)
-        for chunk in chunks(ids, limits().pages.ids):
-            for leaf in by_cursor(self._connection, partial(wire.orders_by_ids, chunk), "orders"):
-                yield Page(self._whole(leaf.items), None, meter.lap())
+        meter, refunds = Meter(self._connection), _Refunds(self._connection)
+        for leaf in self._by_ids(ids):
+            yield Page(refunds.sift(leaf.items), None, meter.lap())
+        if refunds.waiting():
+            yield Page(refunds.sift((), last=True), None, meter.lap())
 
     def ids(self) -> Iterator[Page]:
         """Every order as {"id": ...}. Wix has no lighter way to list them."""
@@ -83,23 +93,65 @@ class Orders:
     def _changed(self, since: str | None) -> Iterator[Leaf]:
         return by_cursor(self._connection, partial(wire.orders_changed, since), "orders")
 
-    def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """With the refunds of those orders that do not tell themselves what went back when."""
-        parted = {str(each.get("id")).lower(): each for each in found if _parted(each)}
-        for chunk in chunks(list(parted), limits().pages.payments):
-            if self._connection.learnt.get(_PAYMENTS) is False:
-                break
-            try:
-                body = self._connection.read(wire.transactions(chunk))
-            except (ScopeError, Refused) as error:
-                self._connection.learnt[_PAYMENTS] = False
-                self._connection.missing[_PAYMENTS] = str(error)
-                break
-            for each in records(body, "orderTransactions"):
-                order = parted.get(str(each.get("orderId")).lower())
-                if order is not None:
-                    order["ourTransactions"] = records(each, "refunds")
-        return found
+    def _by_ids(self, ids: Sequence[str]) -> Iterator[Leaf]:
+        for chunk in chunks(ids, limits().pages.ids):
+            yield from by_cursor(self._connection, partial(wire.orders_by_ids, chunk), "orders")
+
+
+def _owed(token: str | None, waiting: Sequence[str]) -> str | None:
+    """The token with the orders that were passed by, to be read later."""
+    return f"{token} {','.join(waiting)}" if token and waiting else token
+
+
+def _owing(token: str | None) -> list[str]:
+    """The orders that a walk had passed by when it was stopped."""
+    return [each for each in (token or "").partition(" ")[2].split(",") if each]
+
+
+class _Refunds:
+    """Puts their refunds beside orders, which wait for it until there are enough for one request."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: dict[str, dict[str, Any]] = {}
+
+    def waiting(self) -> list[str]:
+        """Who has not been handed on yet."""
+        return list(self._waiting)
+
+    def sift(self, found: Iterable[dict[str, Any]], *, last: bool = False) -> list[dict[str, Any]]:
+        """Those that are whole, of these and of those that waited; all of them if `last`.
+
+        An order that comes again replaces itself.
+        """
+        whole = []
+        for order in found:
+            name = (text(order.get("id")) or "").lower()
+            self._waiting.pop(name, None)
+            if name and self._connection.learnt.get(_PAYMENTS) is not False and _parted(order):
+                self._waiting[name] = order
+            else:
+                whole.append(order)
+        most = limits().pages.payments
+        while self._waiting and (last or len(self._waiting) >= most):
+            whole += self._asked([self._waiting.pop(name) for name in list(islice(self._waiting, most))])
+        return whole
+
+    def _asked(self, orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With their refunds; without where the site or the key has no such call, then all others go on too."""
+        by_id = {order["id"].lower(): order for order in orders}
+        try:
+            body = self._connection.read(wire.transactions(list(by_id)))
+        except (ScopeError, Refused) as error:
+            self._connection.learnt[_PAYMENTS] = False
+            self._connection.missing[_PAYMENTS] = str(error)
+            others, self._waiting = self._waiting, {}
+            return [*orders, *others.values()]
+        for each in records(body, "orderTransactions"):
+            order = by_id.get(str(each.get("orderId")).lower())
+            if order is not None:
+                order["ourTransactions"] = records(each, "refunds")
+        return orders
 
 
 class Carts:
@@ -109,7 +161,7 @@ class Carts:
         self._connection = connection
 
     def pages(self, since: Cursor) -> Iterator[Page]:
-        """Checkouts that changed at or after the mark."""
+        """Checkouts that changed after the mark."""
         meter, start = Meter(self._connection), begin(since)
         for leaf, token in in_order(self._changed, start):
             yield Page(leaf.items, token, meter.lap())

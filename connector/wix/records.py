@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from connector.base import Record
-from connector.wix.wire import items, mapping, text
+from connector.wix.wire import epoch, items, mapping, text
 from mappings.load import MappingError
 from mappings.money import exponent
 
@@ -81,12 +81,17 @@ def _region(address: Mapping[str, Any]) -> str | None:
 
 
 def product(record: Record) -> dict[str, Any]:
-    """One shape for both catalogues: version 1 has the brand as text and `lastUpdated`, version 3 an object."""
+    """One shape for both catalogues: version 1 has the brand as text and `lastUpdated`, version 3 an object.
+
+    `ourCategoriesChanged` is put beside products of version 3: what is stored of them is as new as their categories.
+    """
     brand = record.get("brand")
+    own = text(record.get("updatedDate")) or text(record.get("lastUpdated"))
+    changed = record.get("ourCategoriesChanged")
     return {
         **record,
         "ourBrand": text(mapping(brand).get("name")) if isinstance(brand, Mapping) else text(brand),
-        "ourUpdated": text(record.get("updatedDate")) or text(record.get("lastUpdated")),
+        "ourUpdated": changed if (epoch(changed) or 0) > (epoch(own) or 0) else own,
     }
 
 

@@ -42,6 +42,15 @@ def iso(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
+def after(mark: int) -> str:
+    """Where a range behind `mark` begins, as a filter takes it: the second after.
+
+    A mark is never younger than a stream's lag. Whatever changed in its second was there when it was read, and is not
+    read again on each run.
+    """
+    return iso(mark + 1)
+
+
 def epoch(text: Any) -> float | None:
     """UTC epoch seconds of a date as Wix writes it; None for anything else."""
     try:

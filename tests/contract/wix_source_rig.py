@@ -78,5 +78,5 @@ def small_pages(monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
     """Make pages so small that a few records fill several."""
     whole = module.limits()
     small = whole.model_copy(update={"pages": whole.pages.model_copy(update=sizes)})
-    for name in ("wire", "wire_contacts", "wire_catalogue", "catalogue", "contacts"):
+    for name in ("wire", "wire_contacts", "wire_catalogue", "catalogue", "contacts", "orders"):
         monkeypatch.setattr(f"connector.wix.{name}.limits", lambda: small)
