@@ -42,3 +42,27 @@ def test_lists_are_kept_over_http() -> None:
     assert {receipt.outcome for receipt in (*receipts, *gone)} == {"done"}
     assert len(members) == 126
     assert members >= {person.id for person in people[5:]}
+
+
+def test_properties_and_events_are_kept_over_http() -> None:
+    """PATCH, answers without a body, and values of people new and known."""
+    clock = ManualClock(NOW)
+    sandbox = KlaviyoSandbox(clock=clock)
+    people = [sandbox.account.add_person(f"p+{number}@example.org") for number in range(5)]
+    audience = Audience("vip", "vip", "vip")
+    server = Server(sandbox).start()
+    try:
+        settings = KlaviyoSettings(api_url=server.url, mode="properties", events=True)
+        destination = open_destination(Access(settings, {API_KEY: sandbox.api_key}, clock))
+        ops = [*strangers(audience, ["new+1@example.org"], first=500), *adds(audience, people)]
+        receipts = [receipt for batch in destination.batches(ops) for receipt in destination.push(batch)]
+        members = set(destination.members(audience))
+        findings = destination.doctor()
+        destination.close()
+    finally:
+        server.stop()
+
+    assert {receipt.outcome for receipt in receipts} == {"done"}
+    assert members == set(sandbox.account.people)
+    assert len(sandbox.account.events) == 6
+    assert {finding.level for finding in findings} == {"ok"}
