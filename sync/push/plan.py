@@ -203,11 +203,12 @@ def _approach(store: Store, site: _Site, ready: Collection[str], now: int, adopt
 
 def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
     """Fill `plan_op` and the counts. All of it local."""
+    for site in sites:
+        ledger.follow_people(conn, site.destination.name, by_email=site.destination.limits.by_email)
     diff.start(conn)
     for site in sites:
         destination = site.destination
         by_email = destination.limits.by_email
-        ledger.follow_people(conn, destination.name, by_email=by_email)
         consent.prepare(conn, destination)
         ledger.make_adoptable(conn)
         for place in site.placed:

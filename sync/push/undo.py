@@ -112,10 +112,11 @@ def _names(destinations: Sequence[Destination]) -> set[str]:
 
 def _reverse(conn: Connection, sites: Sequence[_Site], target: int) -> None:
     """Fill `plan_op` and the counts. All of it local."""
+    for site in sites:
+        ledger.follow_people(conn, site.destination.name, by_email=site.destination.limits.by_email)
     diff.start(conn)
     reverse.start(conn, target)
     for site in sites:
-        ledger.follow_people(conn, site.destination.name, by_email=site.destination.limits.by_email)
         consent.prepare(conn, site.destination)
         reverse.reverse(conn, site.destination.name, target)
         consent.drop(conn)

@@ -39,7 +39,8 @@ def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None
     The store gives a merged customer's tags to the survivor and drops those of a deleted one, so the rows go the same
     way. A profile at an e-mail destination stays where it is: its row moves to the survivor if the survivor has none,
     and otherwise stays behind to be removed. One that was only known by its address is looked for under that address,
-    whatever the person's is by now.
+    whatever the person's is by now. Removals that were sent and not heard of go along with the row; where it is
+    dropped, there is nothing left to hear of.
     """
     while _follow_merges(conn, destination, by_email=by_email):
         pass
@@ -57,8 +58,16 @@ def follow_people(conn: Connection, destination: str, *, by_email: bool) -> None
         (destination,),
     ).all()
     _drop(conn, destination, [(row[0], row[1]) for row in gone])
+    conn.exec_driver_sql(
+        f"DELETE FROM outbox WHERE destination = :destination AND action = 'remove' AND {_OPEN} "
+        f"AND NOT EXISTS (SELECT 1 FROM ledger l WHERE {_SAME.format('l')}) "
+        f"AND NOT EXISTS (SELECT 1 FROM outbox o WHERE {_SAME.format('o')} AND o.action = 'add' AND o.{_OPEN})",
+        {"destination": destination},
+    )
 
 
+_OPEN = "state IN ('pending', 'sent', 'retry')"
+_SAME = "{0}.destination = outbox.destination AND {0}.segment = outbox.segment AND {0}.customer_id = outbox.customer_id"
 _OF = (
     "FROM customers c CROSS JOIN audience a "
     "JOIN ledger l ON l.destination = a.destination AND l.segment = a.segment AND l.customer_id = c.id"
@@ -76,12 +85,22 @@ def _follow_merges(conn: Connection, destination: str, *, by_email: bool) -> boo
     ).all()
     taken: set[tuple[str, int]] = set()
     moved, dropped = [], []
+    joined = []
     for segment, loser, survivor, present, same in rows:
         if present is None and (segment, survivor) not in taken:
             taken.add((segment, survivor))
             moved.append((survivor, destination, segment, loser))
         elif not by_email or (present is not None and same):
             dropped.append((segment, loser))
+        else:
+            continue
+        joined.append((survivor, destination, segment, loser))
+    if joined:
+        conn.exec_driver_sql(
+            "UPDATE outbox SET customer_id = ? WHERE destination = ? AND segment = ? AND customer_id = ? "
+            f"AND action = 'remove' AND {_OPEN} AND state <> 'pending'",
+            joined,
+        )
     if moved:
         conn.exec_driver_sql(
             "UPDATE ledger SET customer_id = ? WHERE destination = ? AND segment = ? AND customer_id = ?", moved

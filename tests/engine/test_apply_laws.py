@@ -22,8 +22,9 @@ facts = st.tuples(
 barred = st.tuples(st.just("barred"), st.sampled_from(ADDRESSES[1:]), st.booleans())
 later = st.tuples(st.just("later"), st.frozensets(st.sampled_from(PEOPLE), max_size=2), st.none())
 gone = st.tuples(st.just("gone"), st.sampled_from(PEOPLE), st.none())
+merged = st.tuples(st.just("merged"), st.sampled_from(PEOPLE), st.sampled_from(PEOPLE))
 run = st.tuples(st.just("run"), st.none(), st.none())
-steps = st.lists(st.one_of(members, members, facts, barred, later, gone, run, run), max_size=14)
+steps = st.lists(st.one_of(members, members, facts, barred, later, gone, merged, run, run), max_size=14)
 
 
 class Shop:
@@ -56,10 +57,24 @@ class Shop:
         elif kind == "gone":
             self.rig.change(what, gone_at=NOW)  # type: ignore[arg-type]
             self.tags.tags.pop(what, None)  # type: ignore[call-overload]
-            for wish in WISHES:
-                self.join(wish, self.wanted[wish.key])
+            self.again()
+        elif kind == "merged":
+            self.merge(int(what), int(how))  # type: ignore[call-overload]
         else:
             self.run()
+
+    def again(self) -> None:
+        for wish in WISHES:
+            self.join(wish, self.wanted[wish.key])
+
+    def merge(self, number: int, survivor: int) -> None:
+        """One living customer into another: the store gives the survivor the tags of both."""
+        living = {row[0] for row in self.rig.rows("SELECT id FROM customers WHERE gone_at IS NULL")}
+        if number != survivor and {number, survivor} <= living:
+            self.rig.change(number, gone_at=NOW, merged_into=survivor)
+            self.rig.sql("UPDATE customers SET merged_into = ? WHERE merged_into = ?", (survivor, number))
+            self.tags.tags[survivor] |= self.tags.tags.pop(number, set())
+            self.again()
 
     def bar(self, email: str, barred: bool) -> None:
         """Somebody who is known there is suppressed, or is so no longer; it shows in what changed."""
