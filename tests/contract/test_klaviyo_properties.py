@@ -151,6 +151,53 @@ def test_profiles_deleted_or_merged_are_followed(rig: Rig) -> None:
     assert rig.account.find_person("cid@example.org") is None
 
 
+def test_a_person_deleted_between_list_and_property_waits() -> None:
+    """The list took them, the profile is gone a moment later: the next run looks for the person anew."""
+    rig = Rig(settings={"mode": "both"})
+    audience = rig.audience()
+    ann = rig.account.add_person("ann@example.org")
+
+    def delete(request: Request) -> None:
+        if request.method == "PATCH":
+            rig.account.delete_person(ann)
+            rig.instead = lambda later: None
+
+    rig.instead = delete
+    receipts = rig.push(adds(audience, [ann]))
+    assert (receipts[1].outcome, receipts[1].reason) == (
+        "retry",
+        f"profile {ann.id} is gone; the person is looked for again",
+    )
+
+    receipts = rig.push(adds(audience, [ann]))
+    again = rig.account.people[receipts[1].remote_id or ""]
+    assert (receipts[1].outcome, again.id != ann.id, values(again)) == ("done", True, ["vip"])
+    assert again.id in rig.roll(audience).members
+
+
+def test_a_profile_without_an_address_that_is_gone_needs_no_removal(rig: Rig) -> None:
+    """Nobody can be looked for, and nobody has the value."""
+    receipts = rig.push([Op(1, "remove", VIP, Person(1, None, "01GONE")), Op(2, "add", NEW, Person(1, None, "01GONE"))])
+
+    assert [(receipts[number].outcome, receipts[number].reason) for number in (1, 2)] == [
+        ("done", None),
+        ("refused", "no usable e-mail address"),
+    ]
+
+
+def test_a_profile_that_only_its_address_finds_waits(rig: Rig) -> None:
+    """Reads are late: the lookup still shows who cannot be written any more."""
+    ann = rig.account.add_person("ann@example.org")
+    rig.instead = times(9, error(404, ("not_found", "Not found.", None)), "PATCH")
+
+    receipts = rig.push(adds(VIP, [ann]))
+
+    assert (receipts[1].outcome, receipts[1].reason) == (
+        "retry",
+        "the profile is found by its address, but not by its id",
+    )
+
+
 def test_a_removal_takes_every_copy_of_the_value(rig: Rig) -> None:
     """An addition whose answer was lost was sent twice; the answer to a removal shows what is left, which goes too."""
     ann = rig.account.add_person("ann@example.org")
