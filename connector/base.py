@@ -5,7 +5,7 @@ Times are UTC epoch seconds (int), money is integer minor units, a person is nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -313,9 +313,13 @@ class Destination(Protocol):
         """Names of live flows or automations that joining this audience starts."""
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
-        """Calls and seconds that `batches` of these (per segment key) would take."""
+        """Calls and seconds that `batches` of these (per segment key) would take. Who joins the `quiet` ones is part of
+        a first fill."""
 
     def batches(self, ops: Iterable[Op]) -> Iterator[Batch]:
         """Pure: removals before additions, in the fewest requests the limits allow."""

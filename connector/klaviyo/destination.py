@@ -6,7 +6,7 @@ Never sent from here: consent, subscriptions, suppressions, merges, deletions.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.auth import StaticHeader
@@ -178,7 +178,10 @@ class Klaviyo(WithoutFields):
         return receipts if self._events is None else self._events.follow(batch.ops, receipts)
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
         """Calls by operation, and the time that these take one after the other."""
         counts: Counter[str] = Counter()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
 from connector.base import Audience, Batch, Op, Person
 from connector.mailchimp.limits import limits
@@ -25,6 +26,19 @@ def cut(ops: Iterable[Op], *, adding: bool) -> Iterator[Batch]:
     later = {op.id for op in again}
     yield from _round([op for op in every if op.id not in later], adding)
     yield from _round(again, adding)
+
+
+def planned(
+    adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]], quiet: Collection[str]
+) -> Iterator[Op]:
+    """Ops as they will be, by segment key: the tags may be yet to be made, so the key stands for the id."""
+    numbers = count(1)
+    for segment, people in removes.items():
+        audience = Audience(segment, segment, segment)
+        yield from (Op(next(numbers), "remove", audience, person) for person in people)
+    for segment, people in adds.items():
+        audience = Audience(segment, segment, segment, quiet=segment in quiet)
+        yield from (Op(next(numbers), "add", audience, person) for person in people)
 
 
 def tag_of(audience: Audience) -> str:

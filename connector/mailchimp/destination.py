@@ -6,7 +6,7 @@ archiving, deletions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from connector.auth import basic
 from connector.base import (
@@ -28,7 +28,7 @@ from connector.errors import AuthError, PlatformError
 from connector.http import Client
 from connector.mailchimp import API_KEY, MailchimpSettings, batches, wire_account, wire_members, wire_tags
 from connector.mailchimp.batches import PAUSES, SKEW, Batches
-from connector.mailchimp.cutting import cut, member_of, tag_of
+from connector.mailchimp.cutting import cut, planned, tag_of
 from connector.mailchimp.doctor import examine
 from connector.mailchimp.downloads import Downloads
 from connector.mailchimp.fields import Fields
@@ -192,16 +192,14 @@ class Mailchimp:
         return self._push.push(batch)
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
-        """As if no audience were filled for the first time: one call gives and takes a tag by the five hundred."""
-        size = limits().writes.tag
-        most = {name: max(len(adds.get(name, ())), len(removes.get(name, ()))) for name in {*adds, *removes}}
-        changes = sum(-(-people // size) for people in most.values())
-        joining = (person for people in adds.values() for person in people if person.remote_id is None)
-        newcomers = {member_of(person) for person in joining} if self._adding else set()
-        calls, seconds = batches.calls(len(newcomers))
-        return changes + calls, changes * limits().pace.call + seconds
+        """Of what `push` does with the batches of these."""
+        costs = [self._push.cost(batch) for batch in self.batches(planned(adds, removes, quiet))]
+        return sum(calls for calls, _ in costs), sum(seconds for _, seconds in costs)
 
     def write_fields(self, people: Sequence[FieldWrite]) -> list[FieldReceipt]:
         """Merge fields of people who are in the audience."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from connector.base import Batch, Call, Op, Receipt, Reply
 from connector.mailchimp import wire_members, wire_tags
-from connector.mailchimp.batches import Batches
+from connector.mailchimp.batches import Batches, calls
 from connector.mailchimp.cutting import CHANGE, JOIN, QUIET, grouped, member_of, requests, tag_of
+from connector.mailchimp.limits import limits
 from connector.mailchimp.wire import Refused, document
 from connector.mailchimp.wire_batches import Answer
 from connector.mailchimp.wire_members import MAILABLE, NOT_IN_AUDIENCE, Operation, key
@@ -50,16 +51,24 @@ class Push:
             self._by_member(ops, quiet=batch.kind == QUIET)
         return [self._receipts[op.id] for op in batch.ops]
 
+    def cost(self, batch: Batch) -> tuple[int, float]:
+        """Calls and seconds that the batch will usually take: everybody is taken, and the answers speak of all."""
+        joining = self._joining(batch.ops) if batch.kind in (QUIET, JOIN) else {}
+        parts = [calls(len(joining))]
+        if batch.kind in (CHANGE, JOIN):
+            changes = sum(len(list(requests(group))) for group in grouped(batch.ops, lambda op: tag_of(op.audience)))
+            parts.append((changes, changes * limits().pace.call))
+        else:
+            parts += [(1, limits().pace.call), calls(len({member_of(op.person) for op in batch.ops} - {None}))]
+        return sum(number for number, _ in parts), sum(seconds for _, seconds in parts)
+
     def _settle(self, op: Op, outcome: str, reason: str | None = None, *, gone: bool = False) -> None:
         remote_id = member_of(op.person) if outcome == "done" and op.action == "add" else None
         self._receipts[op.id] = Receipt(op.id, outcome, reason, remote_id, gone)  # type: ignore[arg-type]
 
     def _admitted(self, ops: Sequence[Op]) -> list[Op]:
         """Those who are in the audience, after those who were not have been added; the others get their receipts."""
-        people: dict[str, list[Op]] = {}
-        for op in ops:
-            if self._adding and op.action == "add" and op.person.remote_id is None and (its := member_of(op.person)):
-                people.setdefault(its, []).append(op)
+        people = self._joining(ops)
         additions = [wire_members.add_member(self._audience, those[0].person.email or "") for those in people.values()]
         answers = self._batches.run(additions) if additions else []
         for those, answer in zip(people.values(), answers, strict=True):
@@ -69,6 +78,14 @@ class Push:
                 elif answer.document.get("status", "subscribed") not in MAILABLE:
                     self._settle(op, "refused", str(answer.document["status"]))
         return [op for op in ops if op.id not in self._receipts]
+
+    def _joining(self, ops: Iterable[Op]) -> dict[str, list[Op]]:
+        """Those who are to be added, by their hash."""
+        people: dict[str, list[Op]] = {}
+        for op in ops:
+            if self._adding and op.action == "add" and op.person.remote_id is None and (its := member_of(op.person)):
+                people.setdefault(its, []).append(op)
+        return people
 
     def _change(self, ops: Sequence[Op]) -> None:
         """One call to one tag.

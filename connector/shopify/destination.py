@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connector.base import Audience, Batch, Call, Finding, Limits, Op, Person, Profile, Receipt, WithoutFields
@@ -79,7 +79,10 @@ class ShopifyTags(WithoutFields):
         return ()
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
         """Calls and seconds with a full bucket."""
         adding = {person.customer_id for people in adds.values() for person in people}

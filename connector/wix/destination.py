@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -109,7 +109,10 @@ class WixLabels(WithoutFields):
         return ()
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
         """Calls, and seconds with a fresh minute; jobs are taken to be done at the first look."""
         changes: dict[str, Change] = {}

@@ -50,7 +50,8 @@ def estimate(store: Store, destinations: Iterable[Destination], plan: Plan) -> t
         if sending:
             with store.read() as conn:
                 adds, removes = queue.planned_people(conn, destination, sending)
-            its_calls, its_seconds = destination.estimate(adds, removes)
+                quiet = queue.hushed(conn, destination.name, sending)
+            its_calls, its_seconds = destination.estimate(adds, removes, quiet)
             calls, seconds = calls + its_calls, seconds + its_seconds
         if destination.name in fields:
             its_calls, its_seconds = destination.estimate_fields(fields[destination.name])

@@ -80,6 +80,20 @@ def planned_people(
     return adds, removes
 
 
+def hushed(conn: Connection, destination: str, segments: Sequence[str]) -> frozenset[str]:
+    """Those of the segments into whose audiences most of the plan's additions will go quietly."""
+    rows = conn.exec_driver_sql(
+        "SELECT p.segment FROM plan_op p LEFT JOIN audience a ON a.destination = p.destination "
+        "AND a.segment = p.segment WHERE p.destination = ? AND p.action = 'add' "
+        "AND p.segment IN (SELECT value FROM json_each(?)) GROUP BY p.segment "
+        "HAVING 2 * sum(a.filled_at IS NULL OR p.why IN (SELECT value FROM json_each(?)) OR EXISTS (SELECT 1 "
+        "FROM outbox d WHERE d.destination = p.destination AND d.segment = p.segment "
+        f"AND d.customer_id = p.customer_id AND d.action = 'add' AND d.{_OPEN} AND d.quiet)) > count(*)",
+        (destination, listed(segments), listed(QUIET_WHYS)),
+    )
+    return frozenset(row[0] for row in rows)
+
+
 _PERSON = (
     "CASE o.action WHEN 'remove' THEN coalesce(l.email_key, c.email_key) ELSE c.email_key END, "
     "CASE WHEN o.action = 'add' THEN i.remote_id WHEN l.email_key IS NOT NULL THEN l.remote_id "

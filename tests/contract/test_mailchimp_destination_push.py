@@ -269,10 +269,10 @@ def test_the_estimate_counts_calls_of_a_daily_difference() -> None:
     people = [Person(number, f"p{number}@shop.test", subscriber_hash(f"p{number}@shop.test")) for number in range(1200)]
     newcomers = [Person(number, f"n{number}@shop.test") for number in range(700)]
 
-    assert (
-        rig.destination.estimate({"a": people, "b": people[:3]}, {"a": people[:10], "c": people[:501]})[0] == 3 + 1 + 2
-    )
+    adds, removes = {"a": people[10:], "b": people[:3]}, {"a": people[:10], "c": people[:501]}
+    assert rig.destination.estimate(adds, removes)[0] == 3 + 1 + 2
     assert rig.destination.estimate({"a": newcomers}, {}) == (2, 3.0)
+    assert rig.destination.estimate({"a": people}, {}, {"a"})[0] == 1 + 3 * 2 + 2
     calls, seconds = rig.open(add_consented=True).estimate({"a": newcomers}, {})
     assert (calls, seconds) == (2 + 2 * 2 + 2, 3.0 + 30 + 6)
 

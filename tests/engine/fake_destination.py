@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from connector.base import (
     Audience,
@@ -75,7 +75,10 @@ class FakeTags(WithoutFields):
         return ()
 
     def estimate(
-        self, adds: Mapping[str, Sequence[Person]], removes: Mapping[str, Sequence[Person]]
+        self,
+        adds: Mapping[str, Sequence[Person]],
+        removes: Mapping[str, Sequence[Person]],
+        quiet: Collection[str] = (),
     ) -> tuple[int, float]:
         ops = sum(map(len, adds.values())) + sum(map(len, removes.values()))
         return -(-ops // self.size), float(ops)
