@@ -26,6 +26,7 @@ MEDIA_TYPE = "application/vnd.api+json"
 # A minute's window never asks for a longer wait than this; only the limit of a day does.
 _LONGEST_WINDOW = 120.0
 _SILENT = frozenset({"CreateEvent", "SubscribeProfiles"})
+"""Operations that are accepted with an empty body."""
 _KEY_WORDS = re.compile(r"api[ _-]?key|private key|authenticat|credential", re.IGNORECASE)
 
 
@@ -146,7 +147,7 @@ class KlaviyoWire:
 
     def judge(self, call: Call, reply: Reply) -> Verdict:
         if 200 <= reply.status < 300:
-            if reply.status != 204 and call.operation not in _SILENT:
+            if reply.body or (reply.status != 204 and call.operation not in _SILENT):
                 orjson.loads(reply.body)
             return Ok()
         if reply.status == 429:

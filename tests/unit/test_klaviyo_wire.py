@@ -153,8 +153,12 @@ def test_no_subscriptions_are_no_consent() -> None:
 
 @pytest.mark.parametrize("operation", ["CreateEvent", "SubscribeProfiles"])
 def test_an_accepted_write_may_have_no_body(operation: str) -> None:
-    """202 and nothing else, where nothing is to be learnt; anywhere else an empty answer is none."""
-    assert WIRE.judge(wire.call(operation, "POST", "/api/x"), Reply(202, {}, b"")) == Ok()
+    """202 and nothing else, where nothing is to be learnt; anywhere else an empty answer is none, and nowhere is a
+    proxy's page an answer."""
+    call = wire.call(operation, "POST", "/api/x")
+    assert WIRE.judge(call, Reply(202, {}, b"")) == Ok()
+    with pytest.raises(orjson.JSONDecodeError):
+        WIRE.judge(call, Reply(200, {}, b"<html>"))
     with pytest.raises(orjson.JSONDecodeError):
         WIRE.judge(wire_imports.create_job(["ann@example.org"]), Reply(202, {}, b""))
 
