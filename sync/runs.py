@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.progress import Progress
 from sync.pull.pull import PullReport, pull
 from sync.push.apply import apply, check_keys
+from sync.push.audit import Audit, audit, parse
 from sync.push.guards import TRUNCATED_HISTORY
 from sync.push.plan import config_digest, make_plan
 from sync.push.plan_value import Plan
@@ -26,7 +28,7 @@ from sync.push.undo import plan_undo
 from sync.segments.catalogue import Segment
 from sync.segments.evaluate import Changes, evaluate
 from sync.segments.yardsticks import note_yardsticks
-from sync.store import plans, state
+from sync.store import audience, plans, state
 from sync.store.engine import Connection, Store
 from sync.store.lock import RunLock
 from sync.store.settle import settle
@@ -114,10 +116,19 @@ class RunReport:
 
 
 def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], None] | None = None) -> RunReport:
-    """Do the steps under the store's lock and close the run with its report, also when a step fails.
+    """Do the steps in a run of their own. `shown` sees the plan before anything of it is written.
 
-    `shown` sees the plan before anything of it is written. Raises what stopped the run.
+    Raises what stopped the run.
     """
+    with opened(work, command) as (report, now):
+        _do(work, steps, report, now, shown)
+        report.exit = exit_code(report)
+    return report
+
+
+@contextmanager
+def opened(work: Workspace, command: str) -> Iterator[tuple[RunReport, int]]:
+    """A run under the store's lock, with its moment; it is closed with its report, also when what is done fails."""
     with RunLock(work.store.path, work.clock, command):
         started = work.clock.now()
         now = int(started)
@@ -125,8 +136,7 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
             report = RunReport(state.open_run(connection, command, now=now, started_at=now))
         bind_run(report.run)
         try:
-            _do(work, steps, report, now, shown)
-            report.exit = exit_code(report)
+            yield report, now
         except BaseException as error:
             report.exit = _code_of(error)
             told = "interrupted" if isinstance(error, KeyboardInterrupt) else redact(str(error))
@@ -139,7 +149,6 @@ def run(work: Workspace, command: str, steps: Steps, *, shown: Callable[[Plan], 
                 state.close_run(
                     connection, report.run, finished_at=finished, exit_code=report.exit, report=report.to_json()
                 )
-    return report
 
 
 def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Callable[[Plan], None] | None) -> None:
@@ -186,6 +195,27 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
         report.applied = _apply(work, report, report.plan, now, checked)
         for earlier in begun:
             report.applied = report.applied.plus(earlier)
+
+
+def run_audit(work: Workspace, additions: Sequence[str], removals: Sequence[str]) -> Audit:
+    """Compare every audience of ours with what stands there. Raises UsageError, and what stopped the run."""
+    with work.store.read() as connection:
+        keys = {segment.partition("@")[0] for _, segment in audience.kept(connection)}
+    choices = parse(additions, removals, sorted({*keys, *(its.key for its in work.segments)}))
+    with opened(work, "audit") as (report, _):
+        silent = {name: str(error) for name, error in check_keys(work.destinations).items()}
+        found = audit(
+            work.store,
+            work.destinations,
+            choices,
+            now=work.clock.now,
+            run_id=report.run,
+            progress=work.progress,
+            silent=silent,
+        )
+        report.notes += [error for _, error in found.unreachable]
+        report.exit = Unavailable.exit_code if found.unreachable else 0
+    return found
 
 
 def _go_on(work: Workspace, report: RunReport, now: int, checked: Mapping[str, PlatformError]) -> list[ApplyReport]:

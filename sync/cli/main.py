@@ -204,6 +204,25 @@ def apply_(
 
 
 @app.command()
+def audit(
+    config: Config = None,
+    additions: Annotated[
+        list[str] | None,
+        typer.Option("--additions", metavar="CHOICE[:SEGMENT]", help="adopt, revert or ignore (default); repeatable."),
+    ] = None,
+    removals: Annotated[
+        list[str] | None,
+        typer.Option("--removals", metavar="CHOICE[:SEGMENT]", help="adopt, revert (default) or ignore; repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What hands and other apps changed in our audiences."""
+    from sync.cli.audit import run
+
+    run(config=config, additions=additions or [], removals=removals or [], as_json=as_json)
+
+
+@app.command()
 def undo(
     run: Annotated[int, typer.Argument(metavar="RUN", help="The run, by its number in status.")],
     config: Config = None,

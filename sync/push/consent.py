@@ -33,7 +33,7 @@ STEPS: Final[tuple[tuple[str, str | None], ...]] = (
     (NOT_IN_AUDIENCE, "i.remote_id IS NULL"),
 )
 """Reasons in the order in which they are asked, over c (customers) and i (identity); None: nothing says so yet.
-`refused` comes last, and is asked per audience."""
+`refused` comes last, and is asked per audience: by the destination, or by who took the person out by hand."""
 
 REASONS: Final = (*(reason for reason, _ in STEPS), REFUSED)
 
@@ -114,14 +114,16 @@ def moved_sql(profile: str, address: str) -> str:
 
 STANDING: Final = f"""
 SELECT m.customer_id AS customer_id, d.customer_id IS NOT NULL AS doubled, p.remote_id AS known,
-       l.customer_id IS NOT NULL AS owned, {moved_sql("p.remote_id", "p.email_key")} AS moved,
+       l.customer_id IS NOT NULL AS owned, coalesce(w.again, 0) AS again, w.again = 0 AS held_out,
+       {moved_sql("p.remote_id", "p.email_key")} AS moved,
        CASE WHEN d.customer_id IS NOT NULL THEN '{NO_EMAIL}'
             WHEN p.reason IS NOT NULL THEN p.reason
-            WHEN p.refused AND l.customer_id IS NULL THEN '{REFUSED}' END AS reason
+            WHEN (p.refused OR w.again = 0) AND l.customer_id IS NULL THEN '{REFUSED}' END AS reason
 FROM membership m
 JOIN temp.reach p ON p.customer_id = m.customer_id
 LEFT JOIN temp.doubled d ON d.customer_id = m.customer_id
 LEFT JOIN {{owned}} l ON l.destination = :destination AND l.segment = :segment AND l.customer_id = m.customer_id
+LEFT JOIN withdrawn w ON w.destination = :destination AND w.segment = :segment AND w.customer_id = m.customer_id
 WHERE m.segment = :segment
 """
 """Each living member of a segment with the first reason, given `prepare` and `double`. `owned` is the ledger, or what

@@ -80,7 +80,33 @@ def look_up(
             f"AND ({reason_sql(unasked)}) IS NULL ORDER BY c.email_key",
             (destination.name, ledger.listed(segments)),
         ).all()
-    emails = [row[0] for row in rows]
+    _ask(store, destination, [row[0] for row in rows], now, progress)
+
+
+def look_up_all(store: Store, destination: Destination, now: int, progress: Progress) -> bool:
+    """Ask for everybody of the shop who was never asked for; True if there was anybody."""
+    with store.read() as conn:
+        rows = conn.exec_driver_sql(
+            "SELECT DISTINCT c.email_key FROM customers c LEFT JOIN identity i ON i.destination = ? "
+            f"AND i.email_key = c.email_key WHERE {LIVE} AND c.email_key <> '' AND i.email_key IS NULL ORDER BY 1",
+            (destination.name,),
+        ).all()
+    _ask(store, destination, [row[0] for row in rows], now, progress)
+    return bool(rows)
+
+
+def look_up_sent(store: Store, destination: Destination, now: int, progress: Progress) -> None:
+    """Ask again for people of ours who were put there by their address, and have not shown up under an id yet."""
+    with store.read() as conn:
+        rows = conn.exec_driver_sql(
+            "SELECT DISTINCT email_key FROM ledger WHERE destination = ? AND remote_id IS NULL AND email_key <> '' "
+            "ORDER BY 1",
+            (destination.name,),
+        ).all()
+    _ask(store, destination, [row[0] for row in rows], now, progress)
+
+
+def _ask(store: Store, destination: Destination, emails: Sequence[str], now: int, progress: Progress) -> None:
     for start in range(0, len(emails), GROUP):
         asked = emails[start : start + GROUP]
         found = [profile for profiles in destination.lookup(asked) for profile in profiles]

@@ -18,7 +18,7 @@ from sync.push.guards import Facts, Guard
 from sync.push.plan_value import BEHIND, AudiencePlan, FieldPlan, Plan
 from sync.push.sealing import reaching, seal
 from sync.store import audience as audience_rows
-from sync.store import diff, ledger, queue, sight, state
+from sync.store import diff, ledger, queue, sight, state, withdrawn
 from sync.store.diff import Counts
 from sync.store.engine import Connection, Store
 
@@ -216,6 +216,7 @@ def _compare(conn: Connection, sites: Sequence[_Site], now: int) -> None:
             if place.adopt and not by_email:
                 ledger.adoptable(conn, destination.name, place.segment, place.name, place.remote_id)
                 owned = "temp.adoptable"
+            withdrawn.forget(conn, destination.name, place.segment)
             consent.double(conn, place.segment)
             diff.compare(conn, destination.name, place.segment, by_email=by_email, owned=owned)
             site.waterfalls[place.segment] = consent.waterfall(conn, destination.name, place.segment, owned)

@@ -11,6 +11,7 @@ from sync.push import consent
 from sync.store import state
 from sync.store.engine import Connection
 from sync.store.external import OUTWARD
+from sync.store.withdrawn import REASON as BY_HAND
 
 STEPS: Final[tuple[tuple[str, str], ...]] = (
     (consent.NO_EMAIL, "has_email"),
@@ -128,7 +129,7 @@ _LOST = f"""
 SELECT {OUTWARD.format("c.id")}, s.reason,
        CASE s.reason WHEN 'not_subscribed' THEN {_STATE} || ' in the store'
                      WHEN 'suppressed' THEN i.reason
-                     WHEN 'refused' THEN r.reason
+                     WHEN 'refused' THEN coalesce(r.reason, '{BY_HAND}')
                      WHEN 'no_email' THEN CASE WHEN s.doubled THEN 'shares the address of an earlier member' END END
 FROM {_STANDING} s JOIN customers c ON c.id = s.customer_id {_IDENTITY}
 LEFT JOIN refusal r ON r.destination = :destination AND r.customer_id = c.id

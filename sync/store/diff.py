@@ -78,7 +78,8 @@ def compare(conn: Connection, destination: str, segment: str, *, by_email: bool,
     moved = "(s.moved AND :by_email)"
     conn.exec_driver_sql(
         "INSERT INTO temp.diff SELECT :destination, :segment, 'add', s.customer_id, "
-        f"CASE WHEN NOT s.owned THEN 'entered' WHEN {moved} THEN 'moved' ELSE 'doubt' END, s.known "
+        f"CASE WHEN NOT s.owned AND s.again THEN 'mended' WHEN NOT s.owned THEN 'entered' "
+        f"WHEN {moved} THEN 'moved' ELSE 'doubt' END, s.known "
         f"FROM ({STANDING.format(owned=owned)}) s LEFT JOIN temp.doubt q "
         "ON q.destination = :destination AND q.segment = :segment AND q.customer_id = s.customer_id "
         f"WHERE s.reason IS NULL AND (NOT s.owned OR {moved} OR q.removed)",

@@ -9,6 +9,7 @@ from typing import Any
 from connector.base import Audience, Destination, Limits, Op, Person, Receipt
 from sync.push import outbox
 from sync.push.consent import LIVE, moved_sql, reason_sql, record_sql
+from sync.store import withdrawn
 from sync.store.engine import Connection
 from sync.store.external import OUTWARD
 from sync.store.ledger import listed
@@ -299,6 +300,7 @@ def settle(
             for address in [op.person.email if by_email and not remote else None]
         ],
     )
+    withdrawn.settled(conn, [(name, op.audience.segment, op.person.customer_id) for op, _ in added])
     if by_email:
         _many(
             conn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mappings.keys import key
-from sync.store import state
+from sync.store import state, withdrawn
 from sync.store.engine import Connection
 from sync.store.external import OUTWARD
 
@@ -136,10 +136,12 @@ def waiting(connection: Connection) -> list[tuple[str, str, int]]:
 
 
 def refusals(connection: Connection) -> list[tuple[str, str, int]]:
-    """(destination, reason, number) of the people whom, or whose fields, a destination will not take."""
+    """(destination, reason, number) of the people whom, or whose fields, a destination will not take, or who were taken
+    out by hand."""
     rows = connection.exec_driver_sql(
         "SELECT destination, reason, count(*) FROM (SELECT destination, reason FROM refusal "
-        "UNION ALL SELECT destination, refused FROM field_ledger WHERE refused IS NOT NULL) "
+        "UNION ALL SELECT destination, refused FROM field_ledger WHERE refused IS NOT NULL "
+        f"UNION ALL SELECT destination, '{withdrawn.REASON}' FROM withdrawn WHERE NOT again) "
         "GROUP BY 1, 2 ORDER BY 1, 3 DESC"
     )
     return [(row[0], row[1], row[2]) for row in rows]

@@ -115,6 +115,19 @@ class Refusal(SQLModel, table=True):
     record: str | None = None
 
 
+class Withdrawn(SQLModel, table=True):
+    """Somebody of ours whom somebody took out by hand: to be put back quietly (`again`), or kept out. Forgotten when
+    they leave the segment."""
+
+    __tablename__ = "withdrawn"
+    __table_args__ = CLUSTERED
+    destination: str = Field(primary_key=True)
+    segment: str = Field(primary_key=True)
+    customer_id: int = Field(sa_column=own_id())
+    again: bool = Field(default=False, sa_column_kwargs=FALSE)
+    at: int
+
+
 class FieldLedger(SQLModel, table=True):
     """What a destination has acknowledged of a person's fields: `digest` stands for the values and the profile.
 

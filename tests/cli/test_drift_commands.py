@@ -1,7 +1,8 @@
-"""`undo` against a served shop: what it prints, its machine form, its exit codes."""
+"""`undo` and `audit` against a served shop: what they print, their machine form, their exit codes."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +58,30 @@ def test_a_run_that_wrote_nothing_is_one_line(shop: TestShop) -> None:
         assert (ran.code, ran.out) == (2, "")
         assert said in ran.err
     assert shop.query("SELECT count(*) FROM sync_run") == [(2,)]
+
+
+def test_what_hands_did_is_told_and_put_back(shop: TestShop) -> None:
+    """Nothing at first; then a tag that somebody took off, and one that somebody put on; then as it was."""
+    tags = shop.our_tags()
+    clean = shop.call("audit")
+    assert (clean.code, clean.err) == (0, "")
+    assert clean.out.endswith("Next: regulars status\n")
+    with sqlite3.connect(shop.folder / "regulars.db") as database:
+        database.execute("UPDATE outbox SET updated_at = updated_at - 3600")
+    loser = next(number for number, its in tags.items() if "seg-lost" in its)
+    joiner = next(number for number in shop.world.customers if "seg-lost" not in tags.get(number, ()))
+    shop.world.remove_tags(shop.world.customers[loser], ["seg-lost"])
+    shop.world.add_tags(shop.world.customers[joiner], ["seg-lost"])
+    told = shop.call("audit", "--removals", "ignore")
+    assert told.code == 0
+    assert "1 person taken out by others: left as they are" in told.out
+    assert "1 person put in by others: left to whoever put them there" in told.out
+    found = shop.call("audit", "--json", "--additions", "revert:lost").json()
+    [its] = [its for its in found["audiences"] if (its["destination"], its["segment"]) == ("tags", "lost")]
+    assert its.keys() >= {"name", "members", "ours", "young", "choice"}
+    assert (its["added"], its["removed"], its["put_back"], its["taken_out"]) == (1, 1, 1, 1)
+    assert its["people"] == {"added": [str(joiner)], "removed": [str(loser)]}
+    assert shop.call("sync").code == 0
+    assert shop.our_tags() == tags
+    wrong = shop.call("audit", "--additions", "keep")
+    assert (wrong.code, wrong.out) == (2, "")

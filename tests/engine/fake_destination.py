@@ -172,7 +172,12 @@ class Keyed(FakeTags):
         return self.flows.get(audience.remote_id or "", [])
 
     def members(self, audience: Audience) -> Iterator[str]:
-        return iter(sorted(self.lists[audience.remote_id or ""][1]))
+        self.calls += 1
+        if self.failing:
+            raise self.failing
+        if audience.remote_id not in self.lists:
+            raise BadRequest("fake", "list members", "no such list")
+        yield from sorted(self.lists[audience.remote_id or ""][1])
 
     def state(self) -> dict[str, list[str]]:  # type: ignore[override]
         """Members per list."""
@@ -196,6 +201,10 @@ class FakeLabels(Keyed):
         if op.audience.remote_id not in self.lists:
             return Receipt(op.id, "retry", "no such label", gone=True)
         return super()._one(op)
+
+    def members(self, audience: Audience) -> Iterator[str]:
+        """The index of people has nobody under a label that is gone."""
+        yield from super().members(audience) if audience.remote_id in self.lists else ()
 
     def change(self, op: Op) -> None:
         members = self.lists[op.audience.remote_id or ""][1]

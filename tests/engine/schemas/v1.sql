@@ -465,6 +465,15 @@ CREATE TABLE sync_run (
 	report VARCHAR, 
 	PRIMARY KEY (id)
 );
+CREATE TABLE withdrawn (
+	destination VARCHAR NOT NULL, 
+	segment VARCHAR NOT NULL, 
+	customer_id INTEGER NOT NULL, 
+	again BOOLEAN DEFAULT 0 NOT NULL, 
+	at INTEGER NOT NULL, 
+	PRIMARY KEY (destination, segment, customer_id)
+)
+ WITHOUT ROWID;
 CREATE TABLE yardstick (
 	name VARCHAR NOT NULL, 
 	run_id INTEGER NOT NULL, 
