@@ -122,7 +122,10 @@ class Push:
             self._by_member(unsure, quiet=True)
 
     def _by_member(self, ops: Sequence[Op], *, quiet: bool) -> None:
-        """One operation per member with all their tags. These go by name there, so the present names are read first."""
+        """One operation per member with all their tags. These go by name there, so the present names are read first.
+
+        Where everybody is refused the fault is not theirs: they wait, unless the answer is that they are not there.
+        """
         names = {tag.id: tag.name for tag in self._tags()}
         changes: dict[str, dict[str, bool]] = {}
         members: dict[str, list[Op]] = {}
@@ -140,9 +143,14 @@ class Push:
                 members.setdefault(member, []).append(op)
         operations = [self._tagging(member, tags, quiet=quiet) for member, tags in changes.items()]
         answers = self._batches.run(operations) if operations else []
+        some = any(its.outcome == "done" for its in self._receipts.values())
+        blameless = not some and len(answers) > 1 and all(map(_doubtful, answers))
         for those, answer in zip(members.values(), answers, strict=True):
             for op in those:
-                self._answered(op, answer)
+                if blameless:
+                    self._settle(op, "retry", outcome_of(answer)[1])
+                else:
+                    self._answered(op, answer)
 
     def _tagging(self, member: str, tags: Mapping[str, bool], *, quiet: bool) -> Operation:
         return wire_members.tag_member(self._audience, member, tags, quiet=quiet)
@@ -166,3 +174,9 @@ def outcome_of(answer: Answer | str) -> tuple[str, str | None]:
     if answer.problem is None:
         return "retry", f"HTTP {answer.status} without an explanation"
     return "refused", wire_members.refusal(answer.problem)
+
+
+def _doubtful(answer: Answer | str) -> bool:
+    """Whether it refuses without saying that the person is unknown."""
+    outcome, reason = outcome_of(answer)
+    return outcome == "refused" and reason != NOT_IN_AUDIENCE

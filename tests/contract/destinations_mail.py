@@ -94,6 +94,11 @@ class KlaviyoLists(Place):
         self.delete(number)
         self.account.unimportable[self.addresses[number]] = "Invalid email address."
 
+    def readdress(self, number: int, address: str) -> None:
+        self.delete(number)
+        self.addresses[number] = address
+        self.account.add_person(address, consent="SUBSCRIBED")
+
     def refuse(self, number: int) -> None:
         self.forget(number)
 
@@ -215,6 +220,10 @@ class MailchimpTags(Place):
 
     def delete(self, number: int) -> None:
         self.shop.delete_permanent(self.addresses[number])
+
+    def readdress(self, number: int, address: str) -> None:
+        self.shop.change_address(self.addresses[number], address)
+        self.addresses[number] = address
 
     def refuse(self, number: int) -> None:
         self.shop.archive(self.addresses[number])

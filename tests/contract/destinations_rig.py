@@ -125,6 +125,10 @@ class Place(ABC):
         """The person is deleted there, and cannot be made anew."""
         self.delete(number)
 
+    @abstractmethod
+    def readdress(self, number: int, address: str) -> None:
+        """The person has this address there, written as it is."""
+
     def refuse(self, number: int) -> None:
         """Of a request that names several people, this one is not carried out."""
         raise NotImplementedError
@@ -210,14 +214,17 @@ class Place(ABC):
         [(name, remote_id)] = self.rig.rows("SELECT name, remote_id FROM audience")
         return Audience("vip", name, remote_id)
 
+    def writes_in(self, request: Request) -> bool:
+        """Whether a request changes something."""
+        return request.method != "GET" and not request.path.endswith("/query")
+
     def poison(self, number: int) -> None:
         """Requests that write and name this person are refused whole, alone or with others."""
         marks = tuple(mark.lower() for mark in self.marks(number))
 
         def answer(request: Request) -> Reply | None:
             text = f"{request.path} {request.body.decode()}".lower()
-            asks = request.method == "GET" or "/query" in request.path
-            return self.refusal() if not asks and any(mark in text for mark in marks) else None
+            return self.refusal() if self.writes_in(request) and any(mark in text for mark in marks) else None
 
         self.instead = answer
 

@@ -12,7 +12,7 @@ from destinations_rig import SAID, Place
 from connector.base import Access, Destination, Reply
 from connector.http import handler_transport
 from connector.sandbox.records import Customer
-from connector.sandbox.wire import Simulator
+from connector.sandbox.wire import Request, Simulator
 from connector.sandbox.world import World
 from connector.shopify import ShopifySettings
 from connector.shopify import TagsSettings as ShopifyTagsSettings
@@ -70,11 +70,19 @@ class ShopifyTags(Place):
     def delete(self, number: int) -> None:
         self.world.delete_customer(self.world.customers[number])
 
+    def readdress(self, number: int, address: str) -> None:
+        self.addresses[number] = address
+        self.world.change_email(self.world.customers[number], address)
+
     def refuse(self, number: int) -> None:
         self.delete(number)
 
+    def writes_in(self, request: Request) -> bool:
+        return b"TagsBatch" in request.body
+
     def refusal(self) -> Reply:
-        return Reply(400, {"content-type": "application/json"}, orjson.dumps({"errors": {"query": SAID}}))
+        headers = {"content-type": "application/json", "x-request-id": "contract-42"}
+        return Reply(400, headers, orjson.dumps({"errors": {"query": SAID}}))
 
     def request_id(self, reply: Reply) -> str | None:
         return reply.headers.get("x-request-id")
@@ -137,6 +145,10 @@ class WixLabels(Place):
 
     def delete(self, number: int) -> None:
         self.world.delete_customer(self.contacts[number])
+
+    def readdress(self, number: int, address: str) -> None:
+        self.addresses[number] = address
+        self.world.change_email(self.contacts[number], address)
 
     def refuse(self, number: int) -> None:
         """Wix tells how many were not done, but neither whom nor why."""
