@@ -131,8 +131,22 @@ def _queue(store: Store, plan: Plan, reached: Mapping[str, Destination], run_id:
                 audience_rows.keep(conn, after)
         ledger.adopt(conn, run_id, now)
         released = {name: [its.segment for its in free if its.destination == name and its.ops] for name in reached}
-        queue.enqueue(conn, plan.id, run_id, released, now, begun=[its.id for its in plans.undoing(conn)])
+        begun = [its.id for its in plans.undoing(conn)]
+        queue.enqueue(conn, plan.id, run_id, released, now, begun, _paused(plan, free, kept))
         plans.queued(conn, plan.id)
+
+
+def _paused(plan: Plan, free: Sequence[AudiencePlan], kept: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    """Audiences of which this plan decides nothing, by destination: what waits for them is not outdated."""
+    if plan.undoes is None:
+        silent = {(at, segment) for at, segment in kept if segment in dict(plan.unavailable)}
+        others = silent | {(its.destination, its.segment) for its in plan.audiences if its.held}
+    else:
+        others = set(kept)
+    paused: dict[str, list[str]] = {}
+    for at, segment in sorted(others - {(its.destination, its.segment) for its in free}):
+        paused.setdefault(at, []).append(segment)
+    return paused
 
 
 def _note(store: Store, plan: Plan) -> None:

@@ -115,13 +115,15 @@ def enqueue(
     released: Mapping[str, Sequence[str]],
     now: int,
     begun: Sequence[str] = (),
+    paused: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Put the plan's ops of these destinations' segments into the outbox, in place of all that waits there.
 
     What never went out is cancelled. What is in doubt goes on as the new plan's op where that wants the same, and is
     otherwise remembered until the person's next op of that audience is done. Additions of a first fill are quiet, and
-    stay so when they are planned again after it. Ops of the plans `begun` wait on for audiences that are not among
-    the released: no later plan makes these again.
+    stay so when they are planned again after it, also where the audience is `paused` for a while: there they wait, of
+    no plan, to be planned again or cancelled. Ops of the plans `begun` wait on for audiences that are not among the
+    released: no later plan makes these again.
     """
     newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
     for destination, segments in sorted(released.items()):
@@ -153,6 +155,7 @@ def enqueue(
             "retry": outbox.RETRY,
             "quiet": listed(QUIET_WHYS),
             "begun": listed(begun),
+            "paused": listed((paused or {}).get(destination, ())),
         }
         conn.exec_driver_sql(
             "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, quiet, state, updated_at) "
@@ -162,12 +165,14 @@ def enqueue(
             "BY p.id",
             parameters,
         )
-        conn.exec_driver_sql(
-            f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest "
+        unsent = (
+            f"WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest "
             "AND NOT (plan_id IN (SELECT value FROM json_each(:begun)) "
-            "AND segment NOT IN (SELECT value FROM json_each(:segments)))",
-            parameters,
+            "AND segment NOT IN (SELECT value FROM json_each(:segments)))"
         )
+        rest = "quiet AND action = 'add' AND segment IN (SELECT value FROM json_each(:paused))"
+        conn.exec_driver_sql(f"DELETE FROM outbox {unsent} AND NOT ({rest})", parameters)
+        conn.exec_driver_sql(f"UPDATE outbox SET plan_id = '' {unsent} AND {rest}", parameters)
         if doubt:
             conn.exec_driver_sql(
                 f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND id <= :newest AND EXISTS "

@@ -102,6 +102,28 @@ def test_what_is_left_of_a_first_fill_stays_quiet(rig: PlanRig, tags: FakeTags, 
     assert all(its[2] for its in again if its[1] != 4)
 
 
+@pytest.mark.parametrize("how", ["held", "unavailable"])
+def test_a_first_fill_that_rests_for_a_run_stays_quiet(rig: PlanRig, tags: FakeTags, how: str) -> None:
+    """What was never sent of it is remembered while a guard holds the audience, or its source is missing."""
+    tags.failing = Unavailable("tags", "push", "no answer")
+    rig.sync()
+    tags.failing = None
+    rig.later(25)
+    rig.read(rig.now)
+    other = Wish("new", "New", sources=frozenset({"customers"}))
+    rig.segment(other, [4])
+    rig.segment(VIP, [1, 2, 3, 4], missing="klaviyo" if how == "unavailable" else None)
+    if how == "held":
+        rig.read(rig.now - 25 * 3600, "orders")
+    rig.sync()
+    assert {(number, quiet) for _, number, quiet, _ in heard(tags)} == {(4, True)}
+    rig.read(rig.now)
+    rig.segment(VIP, [1, 2, 4])
+    rig.sync()
+    assert sorted((number, quiet) for _, number, quiet, _ in heard(tags)) == [(1, True), (2, True), (4, False)]
+    assert rig.rows("SELECT count(*) FROM outbox WHERE state <> 'done'") == [(0,)]
+
+
 def test_who_is_sent_again_because_a_removal_may_have_arrived_starts_nothing(rig: PlanRig, tags: FakeTags) -> None:
     """The person never left the segment as far as anybody is concerned."""
     rig.sync()
