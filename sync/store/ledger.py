@@ -205,7 +205,9 @@ def relearn(conn: Connection, destination: str, profiles: Sequence[Profile], now
     known = conn.exec_driver_sql(
         "SELECT email_key, NULL FROM customers WHERE email_key IN (SELECT value FROM json_each(?1)) "
         "UNION SELECT email_key, remote_id FROM identity WHERE destination = ?2 "
-        "AND (email_key IN (SELECT value FROM json_each(?1)) OR remote_id IN (SELECT value FROM json_each(?3)))",
+        "AND email_key IN (SELECT value FROM json_each(?1)) "
+        "UNION SELECT email_key, remote_id FROM identity WHERE destination = ?2 "
+        "AND remote_id IN (SELECT value FROM json_each(?3))",
         (listed(shown), destination, listed(by_id)),
     ).all()
     candidates: dict[str, list[Profile]] = {email: [] for email in sorted(row[0] for row in known)}

@@ -95,6 +95,9 @@ class Identity(SQLModel, table=True):
     """A person at a destination, found by address. `remote_id` NULL = looked for and not known there."""
 
     __tablename__ = "identity"
+    __table_args__ = (
+        Index("ix_identity_remote", "destination", "remote_id", sqlite_where=text("remote_id IS NOT NULL")),
+    )
     destination: str = Field(primary_key=True)
     email_key: str = Field(primary_key=True)
     remote_id: str | None = None

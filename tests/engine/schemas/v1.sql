@@ -484,6 +484,7 @@ CREATE TABLE yardstick (
  WITHOUT ROWID;
 CREATE INDEX ix_customer_before_at ON customer_before (at);
 CREATE INDEX ix_customer_metrics_next_eval_at ON customer_metrics (next_eval_at);
+CREATE INDEX ix_identity_remote ON identity (destination, remote_id) WHERE remote_id IS NOT NULL;
 CREATE INDEX ix_ledger_refused ON ledger (destination) WHERE refused IS NOT NULL;
 CREATE INDEX ix_outbox_key ON outbox (destination, segment, customer_id) WHERE state IN ('pending', 'sent', 'retry');
 CREATE INDEX ix_outbox_open ON outbox (destination, id) WHERE state IN ('pending', 'sent', 'retry');
