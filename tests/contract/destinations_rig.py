@@ -51,9 +51,10 @@ class Place(ABC):
     """One destination, with the store of a shop whose people it holds (`strangers` excepted).
 
     `first` and `changing` are the simulator's names of what writes members at the first fill and later, `call` is ours
-    of the latter; `creating` makes an audience, `stuck` is a fault of jobs with the call that begins them. `consented`:
-    consent counts. `returns`: somebody deleted there is made anew. `html_403` is the exit code of a 403 without JSON.
-    `instead` may answer in the simulator's place.
+    of the latter; `writing` is all that changes something, `reading` what a run asks; `creating` makes an audience,
+    `stuck` is a fault of jobs with the call that begins them. `consented`: consent counts. `returns`: somebody deleted
+    there is made anew. `html_403` is the exit code of a 403 without JSON.
+    `instead` may answer in the simulator's place; `answer` is that to the last request that was to change something.
     """
 
     title: ClassVar[str]
@@ -62,11 +63,11 @@ class Place(ABC):
     first: ClassVar[str]
     changing: ClassVar[str]
     writing: ClassVar[tuple[str, ...]]
+    reading: ClassVar[tuple[str, ...]]
     creating: ClassVar[str] = ""
     stuck: ClassVar[tuple[str, str] | None] = None
     consented: ClassVar[bool] = True
     returns: ClassVar[bool] = False
-    late: ClassVar[bool] = False
     html_403: ClassVar[int] = 1
     strangers: ClassVar[range] = range(0)
     secret: str
@@ -76,7 +77,7 @@ class Place(ABC):
         self.clock = self.rig.clock
         self.faults = Faults()
         self.instead: Callable[[Request], Reply | None] = lambda request: None
-        self.failed: Reply | None = None
+        self.answer: Reply | None = None
         self.said: list[str] = []
         self.addresses: dict[int, str] = {}
         self.simulator = self.set_up([f"p{number}@example.org" for number in range(30)])
@@ -229,10 +230,11 @@ class Place(ABC):
         self.instead = answer
 
     def handle(self, request: Request) -> Reply:
-        reply = self.instead(request) or self.simulator.handle(request)
-        if reply.status >= 400:
-            self.failed = reply
-        return reply
+        if not self.writes_in(request):
+            return self.instead(request) or self.simulator.handle(request)
+        self.answer = None
+        self.answer = self.instead(request) or self.simulator.handle(request)
+        return self.answer
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

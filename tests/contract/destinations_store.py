@@ -34,8 +34,8 @@ class ShopifyTags(Place):
 
     title, kind, call = "shopify", "tag", "TagsBatch"
     first = changing = "TagsBatch"
-    writing = ("TagsBatch",)
-    consented, late = False, True
+    writing, reading = ("TagsBatch",), ("Shop",)
+    consented = False
     secret = "shpat_contract_0123456789"
 
     def set_up(self, addresses: Sequence[str]) -> Simulator:
@@ -94,9 +94,10 @@ class WixLabels(Place):
     title, kind, call = "wix", "label", "BulkAddRemoveLabels"
     first = changing = "BulkAddRemoveLabels"
     writing = ("BulkAddRemoveLabels", "LabelContact", "UnlabelContact", "FindOrCreateLabel", "UpdateLabel")
+    reading = ("QueryLabels", "GetBulkJob", "GetContact", "QueryContacts")
     creating = "FindOrCreateLabel"
     stuck = ("BulkAddRemoveLabels", "stuck_job")
-    consented, late = False, True
+    consented = False
     secret = SITE_KEY
 
     def set_up(self, addresses: Sequence[str]) -> Simulator:

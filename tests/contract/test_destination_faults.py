@@ -16,12 +16,14 @@ from connector.errors import AuthError, PlatformError, ScopeError, TimedOut, Una
 TOO_MANY: Mapping[str, Any] = {"kind": "status", "status": 429}
 DOWN: Mapping[str, Any] = {"kind": "status", "status": 503, "body": HTML}
 FORBIDDEN: Mapping[str, Any] = {"kind": "status", "status": 403, "body": HTML}
+NO_JSON: Mapping[str, Any] = {"kind": "status", "status": 200, "body": HTML}
 
 PASSING: Mapping[str, Mapping[str, Any]] = {
     "429 with Retry-After": {**TOO_MANY, "retry_after": 7},
     "429 without any header": TOO_MANY,
     "503 in HTML": DOWN,
     "500 in HTML": {"kind": "html_500"},
+    "200 that is no JSON": NO_JSON,
     "reset": {"kind": "reset"},
     "timeout": {"kind": "timeout"},
     "timeout once done": {"kind": "act_timeout"},
@@ -33,6 +35,7 @@ LASTING: Mapping[str, tuple[Mapping[str, Any], type[PlatformError]]] = {
     "429 that asks for an hour": ({**TOO_MANY, "retry_after": 3600}, Unavailable),
     "429 without any header": (TOO_MANY, Unavailable),
     "503 in HTML": (DOWN, Unavailable),
+    "200 that is no JSON": (NO_JSON, Unavailable),
     "reset": ({"kind": "reset"}, Unavailable),
     "timeout": ({"kind": "timeout"}, TimedOut),
     "timeout once done": ({"kind": "act_timeout"}, TimedOut),
@@ -50,7 +53,7 @@ def told(place: Place, error: PlatformError | None) -> str:
     line = str(error)
     assert line.startswith(f"{place.destination.platform}: {place.call}: ")
     assert "\n" not in line
-    request_id = place.request_id(place.failed) if place.failed is not None else None
+    request_id = place.request_id(place.answer) if place.answer is not None else None
     assert (error.request_id, line.endswith(f"(request {request_id})")) == (request_id, request_id is not None)
     return line
 
@@ -145,8 +148,10 @@ def test_a_request_that_is_refused_for_everybody_blames_nobody(place: Place) -> 
     place.instead = lambda request: place.refusal() if place.writes_in(request) else None
     place.want(place.keys[2:26])
     report = place.sync()
-    assert report.exit_code in (3, 4)
+    error = report.destinations[0].error
+    assert report.exit_code == (4 if error is None else error.exit_code)
     assert report.refused == 0
+    assert error is None or "request contract-42" in told(place, error)
     place.instead = lambda request: None
     place.later()
     assert place.sync().exit_code == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from destinations import everywhere, opened
+from destinations_mail import MailchimpTags
 from destinations_rig import Place
 
 
@@ -15,16 +16,20 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCapt
     yield from opened(request.param, tmp_path, caplog)
 
 
+@pytest.mark.parametrize(("filled", "one"), [(True, 22), (False, 12)], ids=["later", "first fill"])
 @everywhere()
-def test_one_of_a_request_is_not_carried_out_and_the_others_are(place: Place) -> None:
+def test_one_of_a_request_is_not_carried_out_and_the_others_are(place: Place, filled: bool, one: int) -> None:
     """Partial success: the one waits or is refused, by a reason that names nobody; the others are in."""
-    place.fill()
-    place.want(place.keys[2:26])
+    if filled:
+        place.fill()
+    wanted = set(place.keys[2:26] if filled else place.keys[:20])
+    bad = place.keys[one]
+    place.want(wanted)
     plan = place.plan()
     with place.hands():
-        place.refuse(place.keys[22])
+        place.refuse(bad)
     report = place.apply(plan)
-    assert place.members() == {*place.keys[2:26]} - {place.keys[22]}
+    assert place.members() == wanted - {bad}
     assert (report.exit_code, report.refused + report.unfinished) == (4, 1)
     assert len(report.destinations[0].reasons) == 1
 
@@ -150,3 +155,33 @@ def test_what_is_acknowledged_counts_though_it_does_not_show_yet(place: Place) -
     assert place.writes() == before
     place.later()
     assert len(set(place.destination.members(place.audience()))) == 22
+
+
+def test_mailchimp_holds_consent_of_its_own_for_who_subscribed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A purchase, or a mail to confirm, may allow some mail, and is no subscription."""
+    for place in opened(MailchimpTags, tmp_path, caplog):
+        assert isinstance(place, MailchimpTags)
+        statuses = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
+        with place.hands():
+            for status in statuses:
+                place.shop.add(f"{status}@shop.example.org", status)
+        wanted = [f"{status}@shop.example.org" for status in statuses]
+        profiles = [its for page in place.destination.lookup(wanted) for its in page]
+        assert {its.email.split("@")[0] for its in profiles if its.subscribed} == {"subscribed"}
+        everybody = {its.email: its for page in place.destination.changed(None) for its in page}
+        assert [everybody[its.email] for its in profiles] == profiles
+
+
+@everywhere("consent")
+def test_a_destination_tells_its_own_consent_from_a_mere_acquaintance(place: Place) -> None:
+    """Who opted out there is known, not subscribed, and not to be mailed."""
+    with place.hands():
+        place.unsubscribe(place.keys[3])
+    asked = [place.addresses[number] for number in place.keys[3:5]]
+    profiles = {its.email: its for page in place.destination.lookup(asked) for its in page}
+    assert [(profiles[address].subscribed, profiles[address].mailable) for address in asked] == [
+        (False, False),
+        (True, True),
+    ]
