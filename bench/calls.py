@@ -1,152 +1,80 @@
-"""The requests of two syncs of one shop, operation by operation, beside the fewest that the platforms' limits allow.
+"""The requests of two syncs of one shop, platform by platform and operation by operation, beside the fewest that the
+platforms' limits allow; and those of loading and keeping many people, see `calls_members`.
 
-Least: a page holds 250 records, further lines of long orders go together up to the points of one request, a request
-holds tag mutations up to its points, a list takes a thousand profiles a request and an import ten thousand. Where
-nothing changed one page still has to be asked for. Requests that no limit bounds (polling a job, reading back what it
-made, looking at flows) are shown and not judged.
+Every store that can be read is synced with itself and all destinations. Where nothing changed one page still has to be
+asked for. Requests that no limit bounds (polling a job, reading back what it made, looking for names and flows) are
+shown and not judged.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import orjson
-
-from bench.runner import Bench, Result, at_most
-from connector.base import Reply
+from bench import calls_klaviyo, calls_mailchimp, calls_members, calls_shopify, calls_wix
+from bench.counted import Counted as Counted
+from bench.runner import Bench, Result
+from bench.sent import Line, row
+from connector import stores
 from connector.http import handler_transport
-from connector.klaviyo.limits import limits as klaviyo_limits
-from connector.sandbox.wire import Request, Simulator
 from connector.sandbox.world import World
-from connector.shopify.limits import limits as shopify_limits
-from connector.shopify.wire import Costs
 from sync.cli.sandbox import install, make_world, write_project
 from sync.cli.wiring import workspace
 from sync.clock import ManualClock
-from sync.runs import RunReport, Steps
+from sync.runs import Steps
 from sync.runs import run as run_steps
 
 NOW = 1_795_219_200
 HOUR = 3_600
 EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True, force=("truncated-history",))
-PAGES = {"customers": "CustomersPage", "orders": "OrdersPage", "carts": "AbandonedCheckoutsPage"}
-LOOKUP, CREATE = "GET /api/profiles by address", "POST /api/lists"
-LISTS = "/api/lists/*/relationships/profiles"
-IMPORT = "POST /api/profile-bulk-import-jobs"
 
 
-@dataclass(slots=True)
-class Counted:
-    """A simulator whose requests are counted by operation, and what they carried by group."""
+@dataclass(frozen=True, slots=True)
+class _Sync:
+    """What one sync read, by stream; `world` for the first, when everything is read."""
 
-    simulator: Simulator
-    requests: Counter[str] = field(default_factory=Counter)
-    carried: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def handle(self, request: Request) -> Reply:
-        name, group, number = _read(request)
-        self.requests[name] += 1
-        self.carried[name, group] += number
-        return self.simulator.handle(request)
-
-    def forget(self) -> None:
-        self.requests.clear()
-        self.carried.clear()
+    label: str
+    read: Mapping[str, int]
+    world: World | None
 
 
 def run(bench: Bench) -> Iterator[Result]:
+    for store in stores():
+        yield from _two_syncs(bench, store)
+    yield from calls_members.run(bench)
+
+
+def _two_syncs(bench: Bench, store: str) -> Iterator[Result]:
     clock = ManualClock(NOW)
     world = make_world(clock, data=bench.data, customers=bench.size(3_000, 600), seed=7)
     installed = install(world, clock=clock, scale=1.0)
-    folder = bench.folder / "calls"
+    folder = bench.folder / f"calls-{store}"
     folder.mkdir()
-    config = write_project(folder, installed, urls={})
+    config = write_project(folder, installed, {}, store)
     counted = {name: Counted(place.simulator) for name, place in installed.items()}
     transports = {name: handler_transport(one.handle) for name, one in counted.items()}
+    shop = f"{len(world.customers):,} customers, {len(world.orders):,} orders"
     for number, label in enumerate(("first", "second"), start=1):
         with workspace(config, online=True, clock=clock, transports=transports) as work:
             report = run_steps(work, "sync", EVERYTHING)
-        made, carried = _together(counted)
-        shop = f"{len(world.customers):,} customers, {len(world.orders):,} orders"
-        yield _row(f"calls {number}", f"requests of the {label} sync", shop, made,
-                   _least(report, made, carried, world if number == 1 else None))  # fmt: skip
-        for one in counted.values():
+        assert report.pulled is not None
+        read = {each.stream: each.read for each in report.pulled.streams}
+        sync = _Sync(label, read, world if number == 1 else None)
+        for name, one in counted.items():
+            if one.requests:
+                what = f"requests to {name} in the {label} sync of a shop at {store}"
+                yield row(f"calls {number}", what, shop, one, _lines(name, one, sync))
             one.forget()
         clock.advance(HOUR)
 
 
-def _together(counted: Mapping[str, Counted]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
-    made: Counter[str] = Counter()
-    carried: Counter[tuple[str, str]] = Counter()
-    for one in counted.values():
-        made += one.requests
-        carried += one.carried
-    return made, carried
-
-
-def _row(number: str, what: str, shop: str, made: Counter[str], least: Mapping[str, int]) -> Result:
-    judged = sum(made[name] for name in least)
-    fewest = sum(least.values())
-    others = sorted(name for name in made if name not in least)
-    figures = [f"{shop}: {judged} requests, at least {fewest}"]
-    figures += [f"{name:44} {made[name]:>6,} of {fewest_:>6,}" for name, fewest_ in least.items()]
-    figures += [f"{name:44} {made[name]:>6,}" for name in others]
-    return at_most(number, what, 1.05, judged / fewest, "\n".join(figures))
-
-
-def _least(
-    report: RunReport, made: Counter[str], carried: Counter[tuple[str, str]], world: World | None
-) -> dict[str, int]:
-    """The fewest requests by operation; `world` for a first reading, when every order is read."""
-    assert report.pulled is not None
-    pages, points = shopify_limits().pages, shopify_limits().points
-    least = {"ShopInfo": 1, "ShopCounts": 1}
-    for stream in report.pulled.streams:
-        least[PAGES[stream.stream]] = max(1, _up(stream.read, pages.records))
-    if world is not None:
-        further = [_up(len(order.lines), pages.lines) - 1 for order in world.orders.values()]
-        if sum(further) > 0:
-            cost = Costs().of("OrderLinesBatch", pages.lines)
-            least["OrderLinesBatch"] = max(*further, _up(int(sum(further) * cost), points.query))
-    if made["TagsBatch"]:
-        least["TagsBatch"] = _up(carried["TagsBatch", ""] * points.mutation, points.query)
-    writes = klaviyo_limits().writes
-    most = {LOOKUP: klaviyo_limits().pages.profiles, CREATE: 1, IMPORT: writes.import_profiles}
-    most |= dict.fromkeys((f"POST {LISTS}", f"DELETE {LISTS}"), writes.relationship)
-    for name, size in most.items():
-        if made[name]:
-            least[name] = sum(_up(number, size) for (its, _), number in carried.items() if its == name)
-    return least
-
-
-def _read(request: Request) -> tuple[str, str, int]:
-    """Operation, what it belongs with, and how much it carries."""
-    if request.path.endswith("graphql.json"):
-        body = orjson.loads(request.body)
-        return str(body["operationName"]), "", len(body["variables"]) // 2
-    steps = request.path.strip("/").split("/")
-    if len(steps) > 2 and steps[0] == "api":
-        steps[2] = "*"
-    name = f"{request.method} /{'/'.join(steps)}"
-    body = orjson.loads(request.body) if request.body.startswith(b"{") else {}
-    return _klaviyo(name, request, body)
-
-
-def _klaviyo(name: str, request: Request, body: Any) -> tuple[str, str, int]:
-    if name.endswith(LISTS):
-        return name, request.path, len(body.get("data", ()))
-    if name == IMPORT:
-        data = body["data"]
-        lists = orjson.dumps(data.get("relationships", {})).decode()
-        return name, lists, len(data["attributes"]["profiles"]["data"])
-    asked = dict(request.query).get("filter", "")
-    if name == "GET /api/profiles" and asked.startswith("any(email"):
-        return LOOKUP, "", asked.count('","') + 1
-    return name, "", 1
-
-
-def _up(number: int, size: int) -> int:
-    return -(-number // size)
+def _lines(name: str, one: Counted, sync: _Sync) -> Sequence[Line]:
+    match name:
+        case "shopify":
+            return [*calls_shopify.reading(one, sync.read, sync.world), *calls_shopify.writing(one)]
+        case "wix":
+            return [*calls_wix.reading(one, sync.read, sync.world), *calls_wix.writing(one)]
+        case "mailchimp":
+            return list(calls_mailchimp.writing(one))
+        case _:
+            return list(calls_klaviyo.writing(one))
