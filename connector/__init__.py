@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from connector.base import Platform
 
-PLATFORMS = ("shopify", "klaviyo")
+PLATFORMS = ("shopify", "wix", "klaviyo", "mailchimp")
 
 
 def load_platform(name: str) -> Platform:

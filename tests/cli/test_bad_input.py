@@ -43,7 +43,7 @@ def later_platform(shop: TestShop) -> None:
 
 
 def unknown_key(shop: TestShop) -> None:
-    edit(shop, "prefix  =", "prefx =")
+    edit(shop, "prefix =", "prefx =")
 
 
 def unknown_section(shop: TestShop) -> None:
