@@ -131,7 +131,7 @@ class Batches:
         }
 
     def _link(self, batch: Batch, base: str) -> str:
-        expires = int(self.clock.now() + LINK_SECONDS / self.scale)
+        expires = int(self.clock.now() + LINK_SECONDS)
         return f"{base}{RESULTS}{batch.id}-response.tar.gz?Expires={expires}&Signature={_sign(batch.id, expires)}"
 
     def results(self, request: Request) -> Reply:
