@@ -217,8 +217,8 @@ class _Reader:
             raise ConfigError(f"{self.path.name}: no [store] section; run `regulars init` to write one")
         common = self._validate("store", _Common, {k: v for k, v in section.items() if k in _Common.model_fields})
         if common.platform not in stores():
-            known = ", ".join(repr(name) for name in stores())
-            raise ConfigError(f"{self.where('store', 'platform')}: no platform {common.platform!r}; there is {known}")
+            known = ", ".join(stores())
+            raise ConfigError(f"{self.where('store', 'platform')}: no platform {common.platform!r}; there are {known}")
         store = load_platform(common.platform)
         rest = {k: v for k, v in section.items() if k not in _Common.model_fields}
         return common, store, self._validate("store", store.settings, rest, extra=tuple(_Common.model_fields))

@@ -185,10 +185,13 @@ def run_retire(*, key: str, config: Path | None) -> None:
     with workspace(config, online=False) as work:
         pushed = [name for its in work.segments if its.key == key for name in pushed_to(work, its)]
         closed = retire(work.store, key, pushed=pushed)
-    names = " and ".join(
-        f'tag "{its.name}"' if its.destination == "tags" else f'{its.destination} list "{its.name}"' for its in closed
-    )
-    show(f"{key}: retired, nothing is written yet; everybody will leave {names}, the emptied lists stay")
+        kinds = {its.name: its.platform.audience_kind for its in work.project.destinations}
+    places = []
+    for its in closed:
+        where = "" if its.destination == "tags" else f"{its.destination} "
+        places.append(f'{where}{kinds.get(its.destination, "audience")} "{its.name}"')
+    names = " and ".join(places)
+    show(f"{key}: retired, nothing is written yet; everybody will leave {names}; what is emptied stays")
     show("next: `regulars plan` shows it, `regulars apply` or the next `regulars sync` does it")
 
 

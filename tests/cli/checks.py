@@ -1,13 +1,16 @@
-"""What must hold at both remote sides after a sync, whatever happened on the way."""
+"""What must hold at all remote sides after a sync, whatever happened on the way."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from shop import Ran, TestShop
 
-from connector.sandbox.records import email_key
+from connector.sandbox.records import Customer, email_key
+
+MAILABLE = ("subscribed", "transactional", "pending")
 
 DUMPS = {
     "customers": "SELECT * FROM customers ORDER BY id",
@@ -42,51 +45,77 @@ def members(shop: TestShop) -> dict[str, set[int]]:
     return found
 
 
-def wanted_lists(shop: TestShop) -> dict[str, set[str]]:
-    """Per list the addresses that should be in it.
+def speakers(shop: TestShop, people: set[int]) -> dict[str, Customer]:
+    """Per address who speaks for it: the member created first, if subscribed and nobody of the address has left."""
+    known = shop.people()
+    left = {email_key(person.email) for person in known.values() if person.email_consent == "UNSUBSCRIBED"}
+    found: dict[str, Customer] = {}
+    for number in sorted(people, key=lambda its: (known[its].created_at, its)):
+        address = email_key(known[number].email)
+        if address is not None:
+            found.setdefault(address, known[number])
+    return {key: its for key, its in found.items() if its.email_consent == "SUBSCRIBED" and key not in left}
 
-    The member created first speaks for an address: subscribed at the store, under no record unsubscribed there, and
-    held by Klaviyo as neither unsubscribed nor suppressed.
-    """
-    account = shop.klaviyo.account
-    people = shop.world.customers
-    left = {email_key(person.email) for person in people.values() if person.email_consent == "UNSUBSCRIBED"}
-    names = dict(shop.query("SELECT segment, name FROM audience WHERE destination = 'klaviyo'"))
+
+def wanted(shop: TestShop, destination: str, mailable: Callable[[str], bool]) -> dict[str, set[str]]:
+    """Per audience that is not empty the addresses that should be in it."""
+    names = dict(shop.query(f"SELECT segment, name FROM audience WHERE destination = '{destination}'"))
     found = {}
-    for segment, numbers in members(shop).items():
-        speakers = {}
-        for person in sorted((people[number] for number in numbers), key=lambda its: (its.created_at, its.number)):
-            speakers.setdefault(email_key(person.email), person)
-        addresses = set()
-        for key, person in speakers.items():
-            if key is None or person.email_consent != "SUBSCRIBED" or key in left or key in account.unimportable:
-                continue
-            profile = account.find_person(key)
-            if profile is None or (profile.consent != "UNSUBSCRIBED" and not profile.suppressions):
-                addresses.add(key)
+    for segment, people in members(shop).items():
+        addresses = {address for address in speakers(shop, people) if mailable(address)}
         if addresses and segment in names:
             found[names[segment]] = addresses
     return found
 
 
+def wanted_lists(shop: TestShop) -> dict[str, set[str]]:
+    """Klaviyo's: all whom it can import, except those whom it holds as unsubscribed or suppressed."""
+    account = shop.klaviyo.account
+
+    def mailable(address: str) -> bool:
+        profile = account.find_person(address)
+        stays = profile is None or (profile.consent != "UNSUBSCRIBED" and not profile.suppressions)
+        return stays and address not in account.unimportable
+
+    return wanted(shop, "klaviyo", mailable)
+
+
+def wanted_mail_tags(shop: TestShop) -> dict[str, set[str]]:
+    """Mailchimp's: those who are in the audience and did not opt out, bounce or get archived there."""
+
+    def mailable(address: str) -> bool:
+        member = shop.mailchimp.audience.find(address)
+        return member is not None and member.status in MAILABLE
+
+    return wanted(shop, "mailchimp", mailable)
+
+
 def check_remote_sides(shop: TestShop) -> None:
-    """Tags equal membership, lists equal consented membership."""
+    """Tags equal membership; lists and Mailchimp's tags equal consented membership."""
+    known = shop.people()
     tags: dict[int, set[str]] = {}
     for segment, people in members(shop).items():
         for person in people:
-            tags.setdefault(person, set()).add(f"seg-{segment}")
+            tags.setdefault(known[person].number, set()).add(f"seg-{segment}")
     assert shop.our_tags() == tags
     assert {name: people for name, people in shop.lists().items() if people} == wanted_lists(shop)
+    assert {name: people for name, people in shop.mail_tags().items() if people} == wanted_mail_tags(shop)
 
 
 def check_nothing_doubled(shop: TestShop) -> None:
-    """No list twice, nobody twice in a flow, no op left over."""
-    account = shop.klaviyo.account
-    names = Counter(roll.name for roll in account.lists.values())
-    assert not [name for name, number in names.items() if number > 1]
-    joins = Counter((join.flow, join.profile_id) for join in account.flow_joins)
-    assert not [join for join, number in joins.items() if number > 1]
+    """No list or tag twice, nobody twice in a flow, no op left over, consent as it was."""
+    account, audience = shop.klaviyo.account, shop.mailchimp.audience
+    made = [roll.name for roll in account.lists.values()]
+    made += [tag.name.casefold() for tag in audience.segments.values()]
+    joins = [(join.flow, join.profile_id) for join in account.flow_joins]
+    joins += [(join.tag, join.address.lower()) for join in shop.mailchimp.joins]
+    for kind in (made, joins):
+        assert not [each for each, number in Counter(kind).items() if number > 1]
+    assert not shop.store.doubled()
     assert shop.query("SELECT count(*) FROM outbox WHERE state NOT IN ('done', 'refused')") == [(0,)]
+    assert not shop.mailchimp.consent_writes
+    assert not shop.mailchimp.replaced
+    assert shop.store.consent_writes() == 0
 
 
 def check_one_line(text: str, shop: TestShop, *parts: str) -> None:
@@ -99,7 +128,7 @@ def check_one_line(text: str, shop: TestShop, *parts: str) -> None:
 
 
 def check_untouched(shop: TestShop, ran: Ran, code: int, *parts: str, database: bool) -> None:
-    """Exit code, one line with these parts, no result; no write at either side; the database only if it may be."""
+    """Exit code, one line with these parts, no result; no write at any side; the database only if it may be."""
     assert ran.code == code, ran.err
     assert ran.out == ""
     check_one_line(ran.err, shop, *parts)

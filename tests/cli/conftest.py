@@ -19,11 +19,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestShop]:
 @pytest.fixture
 def shop(served: TestShop, tmp_path: Path) -> Iterator[TestShop]:
     """A fresh project folder of it, without a database."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name in ("regulars.toml", ".env", "segments.toml"):
-        (folder / name).write_bytes((served.folder / name).read_bytes())
-    yield TestShop(served.world, served.shopify, served.klaviyo, folder, served.faults)
+    yield served.copied_to(tmp_path / "project")
     served.faults.script.clear()
     served.world.denied.clear()
 

@@ -11,12 +11,11 @@ from typing import Any
 
 import typer
 from shop import FAST, Ran, TestShop
+from sides import mailers, store_side
 
 from connector.http import handler_transport
-from connector.klaviyo.sandbox import KlaviyoSandbox
 from connector.sandbox.faults import Faults
 from connector.sandbox.world import World
-from connector.shopify.sandbox import ShopifySandbox
 from sync.cli.failures import explain
 from sync.cli.sandbox import install, write_project
 from sync.cli.steps import finish
@@ -51,15 +50,13 @@ class LocalShop(TestShop):
 
 
 @contextmanager
-def open_local(folder: Path, *, seed: int = 5, customers: int = 60) -> Iterator[LocalShop]:
+def open_local(folder: Path, *, platform: str = "shopify", seed: int = 5, customers: int = 60) -> Iterator[LocalShop]:
     """A shop of that seed, always at the same moment."""
     clock = ManualClock(NOW)
     world = World.generate(seed=seed, customers=customers, now=NOW, clock=clock)
     faults = Faults()
     installed = install(world, clock=clock, scale=FAST, faults=faults)
-    write_project(folder, installed, {})
-    shopify, klaviyo = (installed[name].simulator for name in ("shopify", "klaviyo"))
-    assert isinstance(shopify, ShopifySandbox)
-    assert isinstance(klaviyo, KlaviyoSandbox)
+    write_project(folder, installed, {}, platform)
     transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
-    yield LocalShop(world, shopify, klaviyo, folder, faults, clock=clock, transports=transports)
+    store = store_side(installed, platform)
+    yield LocalShop(world, store, *mailers(installed), folder, faults, clock=clock, transports=transports)

@@ -11,16 +11,21 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from sides import ShopifySide, StoreSide, WixSide, known_people, mailers, store_side
 
 from connector.base import Clock
 from connector.klaviyo.sandbox import KlaviyoSandbox
+from connector.mailchimp.sandbox import MailchimpSandbox
 from connector.sandbox.faults import Faults
+from connector.sandbox.records import Customer
 from connector.sandbox.serve import serving
 from connector.sandbox.world import World
 from connector.shopify.sandbox import ShopifySandbox
+from connector.wix.sandbox import WixSandbox
 from sync.cli.main import main
 from sync.cli.sandbox import install, write_project
 from sync.clock import SystemClock
@@ -52,6 +57,7 @@ class PinnedClock(QuickClock):
 
 COMMAND = (sys.executable, "-c", "from sync.cli.main import main; main()")
 FAST = 1000.0
+READS = ("get", "preview", "search", "batchresults")
 
 
 @dataclass(frozen=True)
@@ -69,16 +75,36 @@ class Ran:
 
 @dataclass
 class TestShop:
-    """The world and both remote sides, open to a test's hands."""
+    """The world and all remote sides, open to a test's hands."""
 
     __test__ = False
 
     world: World
-    shopify: ShopifySandbox
+    store: StoreSide
     klaviyo: KlaviyoSandbox
+    mailchimp: MailchimpSandbox
     folder: Path
     faults: Faults
     env: Mapping[str, str] = field(default_factory=dict)
+
+    def copied_to(self, folder: Path) -> Self:
+        """The same shop seen from a new project folder: the same files, no database."""
+        folder.mkdir()
+        for name in ("regulars.toml", ".env", "segments.toml"):
+            (folder / name).write_bytes((self.folder / name).read_bytes())
+        return replace(self, folder=folder)
+
+    @property
+    def shopify(self) -> ShopifySandbox:
+        """The store, of a Shopify shop."""
+        assert isinstance(self.store, ShopifySide)
+        return self.store.simulator
+
+    @property
+    def wix(self) -> WixSandbox:
+        """The store, of a Wix shop."""
+        assert isinstance(self.store, WixSide)
+        return self.store.simulator
 
     @property
     def config(self) -> Path:
@@ -130,19 +156,23 @@ class TestShop:
         with closing(sqlite3.connect(self.folder / "regulars.db")) as connection:
             return connection.execute(sql).fetchall()
 
+    def people(self) -> dict[int, Customer]:
+        """Everybody alive, by the key by which the database knows them."""
+        return known_people(self.world, self.store)
+
     def our_tags(self) -> dict[int, set[str]]:
-        """Per customer the tags of our prefix."""
+        """Per person of the world the tags (or labels) of our prefix."""
         found = {}
         for person in self.world.customers.values():
-            mine = {tag for tag in person.tag_list if tag.startswith("seg-")}
+            mine = {tag for tag in self.store.labels(person) if tag.startswith("seg-")}
             if mine:
                 found[person.number] = mine
         return found
 
     def other_tags(self) -> dict[int, set[str]]:
-        """Per customer the tags that are not ours."""
+        """Per person of the world the tags (or labels) that are not ours."""
         return {
-            person.number: {tag for tag in person.tag_list if not tag.startswith("seg-")}
+            person.number: {tag for tag in self.store.labels(person) if not tag.startswith("seg-")}
             for person in self.world.customers.values()
         }
 
@@ -155,19 +185,37 @@ class TestShop:
             for roll in account.lists.values()
         }
 
+    def mail_tags(self) -> dict[str, set[str]]:
+        """Per tag of Mailchimp that is ours the addresses that carry it."""
+        audience = self.mailchimp.audience
+        return {
+            tag.name: {member.address.lower() for member in tag.members}
+            for tag in audience.segments.values()
+            if tag.kind == "static" and tag.name.startswith("seg:")
+        }
+
     @property
     def writes(self) -> int:
-        """Everything both sides were asked to change."""
-        return self.shopify.writes + sum(self.klaviyo.account.writes.values())
+        """Requests so far that were to change something, at all sides."""
+        asked = (self.klaviyo.requests, self.mailchimp.requests)
+        return self.store.asked_to_write() + sum(
+            times for counts in asked for name, times in counts.items() if not name.lower().startswith(READS)
+        )
 
     def requests(self) -> int:
-        """Requests so far, to both."""
-        return sum(self.shopify.operations.values()) + sum(self.klaviyo.requests.values())
+        """Requests so far, to all."""
+        return self.store.requests() + self.klaviyo.requests.total() + self.mailchimp.requests.total()
 
 
 @contextmanager
 def open_shop(
-    folder: Path, world: World | None = None, *, clock: Clock | None = None, seed: int = 5, customers: int = 300
+    folder: Path,
+    world: World | None = None,
+    *,
+    platform: str = "shopify",
+    clock: Clock | None = None,
+    seed: int = 5,
+    customers: int = 300,
 ) -> Iterator[TestShop]:
     """Serve a shop and write its project folder."""
     clock = clock or SystemClock()
@@ -176,8 +224,5 @@ def open_shop(
     installed = install(world, clock=clock, scale=FAST, faults=faults)
     with serving([place.simulator for place in installed.values()]) as servers:
         urls = {name: server.url for name, server in zip(installed, servers, strict=True)}
-        write_project(folder, installed, urls)
-        shopify, klaviyo = (installed[name].simulator for name in ("shopify", "klaviyo"))
-        assert isinstance(shopify, ShopifySandbox)
-        assert isinstance(klaviyo, KlaviyoSandbox)
-        yield TestShop(world, shopify, klaviyo, folder, faults)
+        write_project(folder, installed, urls, platform)
+        yield TestShop(world, store_side(installed, platform), *mailers(installed), folder, faults)

@@ -38,10 +38,6 @@ def unknown_platform(shop: TestShop) -> None:
     edit(shop, '"shopify"', '"magento"')
 
 
-def later_platform(shop: TestShop) -> None:
-    edit(shop, '"shopify"', '"wix"')
-
-
 def unknown_key(shop: TestShop) -> None:
     edit(shop, "prefix =", "prefx =")
 
@@ -55,7 +51,11 @@ def no_key(shop: TestShop) -> None:
 
 
 def no_klaviyo_key(shop: TestShop) -> None:
-    (shop.folder / ".env").write_text(TOKEN + "\n")
+    edit(shop, "REGULARS_KLAVIYO_API_KEY=", "REGULARS_OTHER=", ".env")
+
+
+def no_mailchimp_key(shop: TestShop) -> None:
+    edit(shop, "REGULARS_MAILCHIMP_API_KEY=", "REGULARS_OTHER=", ".env")
 
 
 def unknown_pack(shop: TestShop) -> None:
@@ -77,13 +77,13 @@ def unknown_guard(shop: TestShop) -> None:
 BEFORE_ALL: list[tuple[Callable[[TestShop], None], tuple[str, ...]]] = [
     (no_config, ("regulars.toml: no such file", "regulars init", "--config")),
     (bad_toml, ("regulars.toml: not valid TOML", "line")),
-    (unknown_platform, ("regulars.toml:2: [store] platform:", "'shopify'")),
-    (later_platform, ("regulars.toml:2: [store] platform: no platform 'wix'; there is 'shopify'",)),
+    (unknown_platform, ("regulars.toml:2: [store] platform: no platform 'magento'; there are shopify, wix",)),
     (unknown_key, ("regulars.toml:", "[tags] prefx: unknown key; did you mean 'prefix'?")),
     (unknown_section, ("regulars.toml:", "[klavyo]: unknown section; did you mean 'klaviyo'?")),
     (unknown_guard, ("regulars.toml:", "[guards] accept", "did you mean 'truncated-history'?")),
     (no_key, ("shopify: no key: set REGULARS_SHOPIFY_TOKEN, or REGULARS_SHOPIFY_CLIENT_ID + ", ".env")),
     (no_klaviyo_key, ("klaviyo: no key: set REGULARS_KLAVIYO_API_KEY", ".env")),
+    (no_mailchimp_key, ("mailchimp: no key: set REGULARS_MAILCHIMP_API_KEY", ".env")),
     (unknown_pack, ("unknown pack 'cart'; did you mean 'carts'?", "lifecycle")),
     (no_segment_file, ("regulars.toml:", "[segments] files: no such file segments.toml")),
     (cyclic, ("segments.toml:", "refers to itself: a -> b -> a")),
@@ -125,14 +125,15 @@ def test_a_typo_in_a_segment_is_pointed_at(words: tuple[str, ...], shop: TestSho
 WRONG_KEYS = [
     ("shpat_sandbox_only", ("shopify: ShopInfo: the key is refused (401", "check it", "(request ")),
     ("pk_sandbox_only", ("klaviyo: GetAccounts: the key is refused", "set REGULARS_KLAVIYO_API_KEY", "(request ")),
+    ("KEY=sandbox_only", ("mailchimp: Ping: the key is refused", "set REGULARS_MAILCHIMP_API_KEY", "(request ")),
 ]
 
 
 @pytest.mark.usefixtures("unwritten")
-@pytest.mark.parametrize(("right", "parts"), WRONG_KEYS, ids=["shopify", "klaviyo"])
+@pytest.mark.parametrize(("right", "parts"), WRONG_KEYS, ids=["shopify", "klaviyo", "mailchimp"])
 def test_a_wrong_key_stops_before_anything_is_read(right: str, parts: tuple[str, ...], shop: TestShop) -> None:
     """Either platform's: exit 1, its own line, no page read; `doctor` says the same with its fix."""
-    edit(shop, right, "wr0ng_and_secret", ".env")
+    edit(shop, right, f"{right}_wr0ng_and_secret", ".env")
     pages = shop.shopify.operations["CustomersPage"]
     check_untouched(shop, shop.call("sync"), 1, *parts, database=True)
     assert shop.shopify.operations["CustomersPage"] == pages

@@ -71,9 +71,10 @@ def test_sync_tells_what_it_did(synced: tuple[TestShop, Ran]) -> None:
     for its in found["segments"]:
         assert {"key", "size", "entered", "left"} <= its.keys()
     written = {its["destination"]: its for its in found["destinations"]}
-    assert written.keys() == {"tags", "klaviyo"}
+    assert written.keys() == {"tags", "klaviyo", "mailchimp"}
     assert written["tags"]["added"] == sum(map(len, shop.our_tags().values()))
     assert written["klaviyo"]["added"] == sum(map(len, shop.lists().values()))
+    assert written["mailchimp"]["added"] == sum(map(len, shop.mail_tags().values()))
     check_remote_sides(shop)
 
 
@@ -170,7 +171,7 @@ def test_segments_list_and_members_agree(shop: TestShop) -> None:
     """Sizes are numbers of members, in every form; unanswerable ones have none and say why on stderr."""
     rows = {its["key"]: its for its in answer(shop, "segments", "list", "--json").json()}
     loyal = rows["loyal"]
-    assert loyal["push"] == ["tags", "klaviyo"]
+    assert loyal["push"] == ["tags", "klaviyo", "mailchimp"]
     listed = answer(shop, "segments", "members", "loyal", "--json").json()
     assert len(listed) == loyal["size"] > 0
     assert set(listed) <= {str(number) for number in shop.world.customers}
@@ -375,7 +376,8 @@ def test_retiring_a_segment_empties_its_audiences(changeable: TestShop) -> None:
     answer(changeable, "apply")
     assert any("seg-big" in tags for tags in changeable.our_tags().values())
     retired = answer(changeable, "segments", "retire", "big")
-    assert 'everybody will leave klaviyo list "Regulars: Big" and tag "seg-big"' in retired.out
+    places = 'klaviyo list "Regulars: Big" and mailchimp tag "seg:big" and tag "seg-big"'
+    assert f"everybody will leave {places}; what is emptied stays" in retired.out
     answer(changeable, "apply")
     assert not any("seg-big" in tags for tags in changeable.our_tags().values())
-    assert changeable.lists()["Regulars: Big"] == set()
+    assert changeable.lists()["Regulars: Big"] == changeable.mail_tags()["seg:big"] == set()

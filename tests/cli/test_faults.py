@@ -12,8 +12,8 @@ from checks import check_nothing_doubled, check_one_line, check_private, check_r
 from local_shop import EVERYTHING, LocalShop, open_local
 from shop import TestShop, open_shop
 
-from connector.klaviyo.sandbox_install import KEY
 from connector.sandbox.changes import happen
+from connector.shopify.sandbox_install import TOKEN
 from sync.runs import Steps
 
 Options = dict[str, Any]
@@ -202,10 +202,8 @@ def test_klaviyo_down_while_lists_are_written_keeps_its_ops(shop: LocalShop, cal
 def test_a_token_that_ends_in_mid_run_is_renewed(match: str, nth: int, shop: LocalShop, calm: dict[str, Any]) -> None:
     """With client credentials a refused token is bought again, once, and the run goes on."""
     secrets = shop.folder / ".env"
-    secrets.write_text(
-        "REGULARS_SHOPIFY_CLIENT_ID=sandbox-client\nREGULARS_SHOPIFY_CLIENT_SECRET=sandbox-secret\n"
-        f"REGULARS_KLAVIYO_API_KEY={KEY}\n"
-    )
+    client = "REGULARS_SHOPIFY_CLIENT_ID=sandbox-client\nREGULARS_SHOPIFY_CLIENT_SECRET=sandbox-secret"
+    secrets.write_text(secrets.read_text().replace(f"REGULARS_SHOPIFY_TOKEN={TOKEN}", client))
     fault = shop.faults.add(match, "token_expired", nth=nth)
     ran = shop.go()
     assert (ran.code, ran.err) == (0, "")
