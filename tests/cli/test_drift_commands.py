@@ -22,7 +22,7 @@ def shop(tmp_path: Path) -> Iterator[TestShop]:
 
 def test_a_run_is_shown_held_and_taken_back(shop: TestShop) -> None:
     """Dry first, then held with the flags that let it pass, then done; the next run leaves it so; and back again."""
-    tags, lists = shop.our_tags(), shop.lists()
+    tags, lists, mail_tags = shop.our_tags(), shop.lists(), shop.mail_tags()
     assert any(lists.values())
     dry = shop.call("undo", "1", "--dry-run")
     assert "taking back run 1" in dry.out
@@ -36,17 +36,17 @@ def test_a_run_is_shown_held_and_taken_back(shop: TestShop) -> None:
     assert (found["undo"]["undoes"], found["undo"]["disabled"], found["exit"]) == (1, [], 0)
     before = sum(its["skipped"].get("taken_back", 0) for its in found["undo"]["audiences"])
     removed = sum(its["removed"] for its in found["destinations"])
-    assert before + removed == sum(map(len, [*tags.values(), *lists.values()]))
+    assert before + removed == sum(map(len, [*tags.values(), *lists.values(), *mail_tags.values()]))
     assert not any(shop.our_tags().values())
     assert shop.lists().keys() == lists.keys()
-    assert not any(shop.lists().values())
+    assert not any([*shop.lists().values(), *shop.mail_tags().values()])
     again = shop.call("sync")
     assert again.code == 5
     assert "run 1 was taken back here" in again.out
     assert not any(shop.lists().values())
     back = shop.call("undo", str(found["run"]), *FORCE)
     assert back.code == 0, back
-    there = [*shop.our_tags().values(), *shop.lists().values()]
+    there = [*shop.our_tags().values(), *shop.lists().values(), *shop.mail_tags().values()]
     assert sum(map(len, there)) == removed
 
 
