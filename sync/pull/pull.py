@@ -93,6 +93,8 @@ def pull(
     sweep = Sweep(source, store, intakes, now=now, oldest=shop.oldest_order, progress=progress)
     names = [stream.name for stream in streams if stream.name in SWEPT and stream.name in intakes]
     swept = sweep.run(names, force=full) if names else sweep.report
+    if any(its.new or its.changed for its in reports):
+        swept = sweep.strangers()
     with store.read() as connection:
         unowned = identity.unowned(connection)
     known = _claim(store, source, shop)

@@ -10,7 +10,7 @@ that a killed sweep finds the rest again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -34,6 +34,9 @@ _WEEK = 7 * _DAY
 _PORTION = 250
 _FEW = 10
 _SHARE = 0.01
+_STRANGERS = 100
+_ASKED = "strangers"
+_ID_LENGTH = 100
 _Id = TypeVar("_Id", int, str)
 
 
@@ -86,6 +89,37 @@ class Sweep:
                 self._sweep(name)
             self.report = replace(self.report, streams=(*self.report.streams, name))
             self._settle(name, self._gap(name, counts), every=every)
+        return self.report
+
+    def strangers(self) -> SweepReport:
+        """Ask once for customers whom orders name and no list has shown: they were merged before we first read, say.
+
+        Some of them, the rest in later runs. What the platform calls them is found in the records of their orders. One
+        that the platform does not show either owns its orders all the same.
+        """
+        if not {"customers", "orders"} <= self._intakes.keys():
+            return self.report
+        with self._store.read() as connection:
+            complete = state.load(connection, "customers").completed_at is not None
+            asked = state.get_meta(connection, _ASKED, [])
+            orders = _named_by(connection, [*asked, *keys_of(state.kept(connection, "customers"))]) if complete else {}
+        if orders:
+            shown, _ = self._again("orders", sorted(orders.values()))
+            names = _texts(shown, orders)
+            records, merged = self._read("customers", sorted(names.values()))
+            mapped = self._intakes["customers"].map(records)
+            survivors = {key_of(loser): key_of(survivor) for loser, survivor in merged.items()}
+            answered = survivors.keys() | {key_of(record["id"]) for record in records}
+            with self._store.begin() as connection:
+                absorbed = self._intakes["customers"].store(connection, mapped).absorbed
+                external.note(connection, (*merged, *merged.values()))
+                identity.depart(connection, dict(survivors), self._now)
+                state.set_meta(connection, _ASKED, [*asked, *sorted(orders.keys() - answered)])
+            self.report = replace(
+                self.report,
+                customers_merged=self.report.customers_merged + len(survivors),
+                recovered=self.report.recovered + absorbed.new,
+            )
         return self.report
 
     def _count(self, calls: int) -> None:
@@ -291,6 +325,32 @@ def _survivor(connection: Connection, customer: int, held: Mapping[str, Sequence
         (customer,),
     )
     return moved[0] if len(moved) == 1 else None
+
+
+def _named_by(connection: Connection, known: Sequence[int]) -> dict[int, int]:
+    """One live order of each of some customers whom we do not hold and who are none of the `known`."""
+    rows = connection.exec_driver_sql(
+        "SELECT o.customer_id, min(o.id) FROM orders o WHERE o.customer_id IS NOT NULL AND o.gone_at IS NULL "
+        "AND NOT EXISTS (SELECT 1 FROM customers c WHERE c.id = o.customer_id) "
+        "AND o.customer_id NOT IN (SELECT value FROM json_each(?)) GROUP BY o.customer_id LIMIT ?",
+        (listed(known), _STRANGERS),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _texts(records: Iterable[Record], keys: Container[int]) -> dict[int, str]:
+    """The texts in these records that are ids with one of the keys."""
+    found: dict[int, str] = {}
+    waiting: list[Any] = list(records)
+    while waiting:
+        its = waiting.pop()
+        if isinstance(its, Mapping):
+            waiting += its.values()
+        elif isinstance(its, list | tuple):
+            waiting += its
+        elif isinstance(its, str | int) and len(text := str(its)) <= _ID_LENGTH and (number := key_of(text)) in keys:
+            found[number] = own_id(text)
+    return found
 
 
 def _column(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Any]:

@@ -68,6 +68,7 @@ def rejoin(connection: Connection, keys: Collection[str], customers: Collection[
 def depart(connection: Connection, survivors: Mapping[int, int | None], now: int) -> int:
     """These customers are gone, merged into a survivor where one is given; returns how many orders and carts moved.
 
+    Of one that we never held nothing is kept but that.
     Membership and history of a merged customer move to the survivor, whom the next evaluation then judges; the ledger
     follows when it is next compared (`store.ledger`).
     """
@@ -76,8 +77,9 @@ def depart(connection: Connection, survivors: Mapping[int, int | None], now: int
     merged = {gone: survivor for gone, survivor in survivors.items() if survivor is not None}
     keys = _keys(connection, survivors)
     connection.exec_driver_sql(
-        "UPDATE customers SET gone_at = coalesce(gone_at, ?), merged_into = ? WHERE id = ?",
-        [(now, survivor, gone) for gone, survivor in survivors.items()],
+        "INSERT INTO customers (id, gone_at, merged_into) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "gone_at = coalesce(gone_at, excluded.gone_at), merged_into = excluded.merged_into",
+        [(gone, now, survivor) for gone, survivor in survivors.items()],
     )
     if merged:
         moves = [(survivor, gone) for gone, survivor in merged.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from fake_source import NOW, FakeSource, Killed, cart, customer, order
 from rig import Rig, fresh
 
+from connector.base import Page, Stream
 from sync.errors import StoreError
 from sync.store import identity
+from sync.store.external import key_of
 
 WEEK = 7 * 86_400
 
@@ -123,6 +126,37 @@ def test_a_merged_customer_is_followed(rig: Rig, keep_stamps: bool) -> None:
     assert rig.store.query("SELECT * FROM membership ORDER BY segment") == [("s", 2, 5, 1), ("t", 2, 7, 1)]
     assert rig.store.query("SELECT * FROM membership_mask ORDER BY word") == [(2, 0, 3), (2, 1, 4)]
     assert rig.dirty() == {1, 2}
+
+
+@pytest.mark.parametrize("guids", [False, True])
+def test_one_merged_before_we_first_read_is_asked_for_once(rig: Rig, guids: bool) -> None:
+    """Old orders name somebody whom no list has: the platform tells who that is now, and is not asked again."""
+    rig.source = FakeSource(customers=[customer(2)], orders=[order(11, who=1), order(12, who=2), order(13, who=8)])
+    rig.source.guids = guids
+    rig.source.merged = {1: 2}
+    asked: list[str] = []
+    by_ids = rig.source.by_ids
+
+    def counting(stream: Stream, ids: Sequence[str]) -> Iterator[Page]:
+        asked.extend(ids if stream.name == "customers" else ())
+        return by_ids(stream, ids)
+
+    rig.source.by_ids = counting  # type: ignore[method-assign]
+    report = rig.pull()
+    names = {number: str(rig.source.own("customers", number)) for number in (1, 2, 8)}
+    assert sorted(asked) == sorted([names[1], names[8]])
+    assert (report.sweep.customers_merged, report.sweep.customers_gone) == (1, 0)
+    survivor, lost = key_of(names[2]), key_of(names[8])
+    owners = [row[0] for row in rig.store.query("SELECT customer_id FROM orders")]
+    assert (owners.count(survivor), owners.count(lost)) == (2, 1)
+    assert rig.dirty() >= {survivor}
+    rig.now += 7200
+    rig.source.change("orders", 12, updated_at=rig.now)
+    rig.source.records["orders"].append(order(14, rig.now, 1))
+    rig.pull()
+    assert len(asked) == 2
+    owners = [row[0] for row in rig.store.query("SELECT customer_id FROM orders")]
+    assert (owners.count(survivor), owners.count(lost)) == (3, 1)
 
 
 def test_merges_in_a_row_lead_to_the_last_survivor(rig: Rig) -> None:
