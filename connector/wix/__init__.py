@@ -22,7 +22,7 @@ class WixSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    site_id: str
+    site_id: str = Field(description="Site id: the part after /dashboard/ in the address of the site's dashboard")
     api_url: str | None = None
     requests_per_minute: int = Field(default=150, ge=1)
 
