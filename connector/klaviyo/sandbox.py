@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -81,9 +81,19 @@ class KlaviyoSandbox:
         self._lock = threading.Lock()
 
     def seed(
-        self, addresses: Iterable[str], rng: Random, *, known: float, unsubscribed: float = 0.0, suppressed: float = 0.0
+        self,
+        addresses: Iterable[str],
+        rng: Random,
+        *,
+        known: float,
+        unsubscribed: float = 0.0,
+        suppressed: float = 0.0,
+        consenting: Container[str] | None = None,
     ) -> None:
-        """Profiles for a share `known` of the addresses; shares of these have opted out or are suppressed."""
+        """Profiles for a share `known` of the addresses; shares of these have opted out or are suppressed.
+
+        Of the others those `consenting` are subscribed (None: all).
+        """
         for address in addresses:
             if rng.random() >= known:
                 continue
@@ -93,7 +103,8 @@ class KlaviyoSandbox:
             elif chance < unsubscribed + suppressed:
                 self.account.add_person(address, suppressed=rng.choice(("HARD_BOUNCE", "USER_SUPPRESSED")))
             else:
-                self.account.add_person(address, consent="SUBSCRIBED")
+                subscribed = consenting is None or address in consenting
+                self.account.add_person(address, consent="SUBSCRIBED" if subscribed else "NEVER_SUBSCRIBED")
 
     def handle(self, request: Request) -> Reply:
         """Answer, or what the script of faults puts in its place."""

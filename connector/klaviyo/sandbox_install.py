@@ -13,13 +13,21 @@ from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
 KEY = "pk_sandbox_only_0000000000"
+DIFFERING = 0.03
+"""The share of people whose consent there is not what the shop holds."""
 
 
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
-    """An account that knows most of the shop's people; a few of them opted out, bounced or were suppressed there."""
+    """An account that knows most of the shop's people, and holds the same consent as the shop for nearly all of them.
+
+    A few opted out, bounced or were suppressed there.
+    """
     simulator = KlaviyoSandbox(
         clock=clock, api_key=KEY, scale=scale, faults=faults, scopes=ALL_SCOPES - set(world.denied)
     )
     addresses = list(dict.fromkeys(key for person in world.customers.values() if (key := email_key(person.email))))
-    simulator.seed(addresses, Random(7), known=0.8, unsubscribed=0.02, suppressed=0.01)  # noqa: S311
+    rng = Random(7)  # noqa: S311
+    agreed = {email_key(its.email) for its in world.customers.values() if its.email_consent == "SUBSCRIBED"}
+    consenting = {address for address in addresses if (address in agreed) != (rng.random() < DIFFERING)}
+    simulator.seed(addresses, rng, known=0.8, unsubscribed=0.02, suppressed=0.01, consenting=consenting)
     return Installed(simulator, {}, {API_KEY: KEY})

@@ -28,10 +28,10 @@ CREATION: Final = 15 * 60
 
 def kind(destination: Destination) -> str:
     """What an audience is called at the destination: for wording alone, what may be done with it is in its limits."""
+    if not destination.limits.keyed:
+        return "tag" if not destination.limits.by_email else "property"
     if destination.platform in PLATFORMS:
         return load_platform(destination.platform).audience_kind
-    if not destination.limits.keyed:
-        return "tag"
     return "list" if destination.limits.by_email else "label"
 
 
