@@ -4,7 +4,8 @@ Records come from version 4: labels are needed of every contact that changed and
 ten times as large. `updatedDate` can be filtered but not sorted by there, so contacts are walked in the order of their
 creation; one that changes behind the place has a newer change date than the run's beginning and comes with the next.
 Version 5, where the site has it, adds what it alone knows (date of consent, membership) and the deleted contacts;
-whether it is there is learnt from the first call that needs it, once a run.
+whether it is there is learnt from the first call that needs it, once a run. Contacts wait until such a call is full,
+and come with a later page.
 
 A label that is put on or taken off moves `updatedDate` and `revision`, and nothing tells that it was no more than that:
 contacts whose labels were written by a run come again in the next one, with a call of version 5 for each hundred.
@@ -23,6 +24,7 @@ from connector.wix.connection import Connection
 from connector.wix.judge import PLATFORM, NotFound, Refused
 from connector.wix.limits import limits
 from connector.wix.records import email_of, lacks_consent
+from connector.wix.waiting import Waiting, owed, place, renewed
 from connector.wix.walk import Meter, Place, by_cursor, by_key
 from connector.wix.wire import after, items, mapping, records, text
 
@@ -44,8 +46,8 @@ class Contacts:
         matching: dict[str, Any] = {}
         if since.high_water is not None:
             matching["updatedDate"] = {"$gte": after(since.high_water)}
-        meter = Meter(self._connection)
-        start = Place.parse(since.page_token)
+        meter, waiting, owing = Meter(self._connection), self._waiting(), owed(since.page_token)
+        start = Place.parse(place(since.page_token))
         for stretch in by_key(
             self._connection,
             lambda where, offset: wire.contacts(where, offset=offset),
@@ -54,14 +56,16 @@ class Contacts:
             start=start,
         ):
             token = None if stretch.place is None else str(stretch.place)
-            whole = self._whole(stretch.items)
-            yield Page(whole, token, meter.lap(), total=None if start.key else stretch.total)
+            again = [each for chunk in chunks(owing, limits().pages.ids) for each in self._shown(chunk)]
+            owing = []
+            whole = waiting.sift(self._told(renewed(stretch.items, again)), last=token is None)
+            yield Page(whole, waiting.token(token), meter.lap(), total=None if start.key else stretch.total)
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """These contacts. One that the query does not show is asked for by itself: merged, gone, or not yet indexed."""
         meter = Meter(self._connection)
         for chunk in chunks(ids, limits().pages.ids):
-            found = records(self._connection.read(wire.contacts_by_ids(chunk)), "contacts")
+            found = self._shown(chunk)
             known = {str(each.get("id")).lower() for each in found}
             merged: dict[str, str] = {}
             for missing in (each for each in chunk if each.lower() not in known):
@@ -74,7 +78,7 @@ class Contacts:
                 if survivor.lower() not in known:
                     known.add(survivor.lower())
                     found.append(alone)
-            yield Page(self._whole(found), None, meter.lap(), merged=merged)
+            yield Page(self._waiting().sift(self._told(found), last=True), None, meter.lap(), merged=merged)
 
     def ids(self) -> Iterator[Page]:
         """Every contact as {"id": ...}."""
@@ -108,6 +112,10 @@ class Contacts:
         total = metadata.get("total")
         return total if isinstance(total, int) and not metadata.get("tooManyToCount") else None
 
+    def _shown(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Those of these contacts that the query shows."""
+        return records(self._connection.read(wire.contacts_by_ids(ids)), "contacts")
+
     def _alone(self, contact_id: str) -> dict[str, Any] | None:
         """The contact behind an id as it is now: itself, the one it was merged into, or none."""
         call = wire.contact(contact_id)
@@ -120,12 +128,17 @@ class Contacts:
             raise BadReply(PLATFORM, call.operation, "the answer holds no contact with an id")
         return found
 
-    def _whole(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """With the names of labels, with consent where it is missing, and with what version 5 adds."""
+    def _told(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With the names of labels, and with consent where it is missing."""
         self._name_labels(found)
         self._add_consent([each for each in found if lacks_consent(each)])
-        self._add_v5([each for each in found if email_of(each)])
         return found
+
+    def _waiting(self) -> Waiting:
+        return Waiting(limits().pages.contacts_v5, self._concerns_v5, self._add_v5)
+
+    def _concerns_v5(self, contact: dict[str, Any]) -> bool:
+        return self._connection.learnt.get(_V5) is not False and bool(email_of(contact))
 
     def _name_labels(self, found: Iterable[dict[str, Any]]) -> None:
         keys = {id(each): items(mapping(each.get("info")).get("labelKeys")) for each in found}
@@ -178,22 +191,21 @@ class Contacts:
                 if address in chunk:
                     each["ourConsent"] = listed.get(address, {"subscriptionStatus": "NOT_SET"})
 
-    def _add_v5(self, found: Sequence[dict[str, Any]]) -> None:
-        by_id = {str(each.get("id")).lower(): each for each in found}
-        for chunk in chunks(list(by_id), limits().pages.contacts_v5):
-            if self._connection.learnt.get(_V5) is False:
-                return
-            try:
-                body = self._connection.read(wire.contacts_v5(chunk))
-            except (ScopeError, Refused) as error:
-                self._without(_V5, error)
-                return
-            for each in records(body, "contacts"):
-                if str(each.get("id")).lower() in by_id:
-                    by_id[str(each["id"]).lower()]["ourV5"] = {
-                        "memberInfo": each.get("memberInfo"),
-                        "email": each.get("email"),
-                    }
+    def _add_v5(self, found: Sequence[dict[str, Any]]) -> bool:
+        """What version 5 adds; False where the site does not have it."""
+        by_id = {each["id"].lower(): each for each in found}
+        try:
+            body = self._connection.read(wire.contacts_v5(list(by_id)))
+        except (ScopeError, Refused) as error:
+            self._without(_V5, error)
+            return False
+        for each in records(body, "contacts"):
+            if str(each.get("id")).lower() in by_id:
+                by_id[str(each["id"]).lower()]["ourV5"] = {
+                    "memberInfo": each.get("memberInfo"),
+                    "email": each.get("email"),
+                }
+        return True
 
     def _without(self, what: str, error: Exception) -> None:
         """Remember for the run that this cannot be read, and say so: a missing right is news, an old API is not."""

@@ -6,14 +6,13 @@ order was bought, even where Wix still shows it as abandoned: both are mapped wi
 stored.
 
 Orders that do not tell themselves what went back when wait until one request for their refunds is full, and come with
-a later page. A token names them, so that a walk which is stopped meanwhile reads them again by their ids.
+a later page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from connector.base import Cursor, Page
@@ -24,6 +23,7 @@ from connector.wix.contacts import chunks
 from connector.wix.judge import Refused
 from connector.wix.limits import limits
 from connector.wix.records import refunded_in_parts
+from connector.wix.waiting import Waiting, owed, place, renewed
 from connector.wix.walk import Leaf, Meter, by_cursor
 from connector.wix.wire import after, iso, records, text
 from mappings.load import MappingError
@@ -34,7 +34,7 @@ _CHECKOUTS = "abandonedCheckouts"
 
 def begin(since: Cursor) -> str | None:
     """The change date at which a range begins: behind its mark, or where a walk through it was stopped."""
-    stopped = (since.page_token or "").partition(" ")[0].rpartition("/")[0]
+    stopped = place(since.page_token).rpartition("/")[0]
     return stopped or (None if since.high_water is None else after(since.high_water))
 
 
@@ -66,22 +66,20 @@ class Orders:
 
     def pages(self, since: Cursor) -> Iterator[Page]:
         """Orders that changed after the mark. At most a page of them and a request for refunds less one are held."""
-        meter, start, refunds = Meter(self._connection), begin(since), _Refunds(self._connection)
-        owed = _owing(since.page_token)
-        for leaf, token in in_order(self._changed, start):
-            again = [each for more in self._by_ids(owed) for each in more.items]
-            owed, known = [], {each.get("id") for each in again}
-            found = [*(each for each in leaf.items if each.get("id") not in known), *again]
-            whole = refunds.sift(found, last=token is None)
-            yield Page(whole, _owed(token, refunds.waiting()), meter.lap())
+        meter, waiting, owing = Meter(self._connection), self._waiting(), owed(since.page_token)
+        for leaf, token in in_order(self._changed, begin(since)):
+            again = [each for more in self._by_ids(owing) for each in more.items]
+            whole = waiting.sift(renewed(leaf.items, again), last=token is None)
+            owing = []
+            yield Page(whole, waiting.token(token), meter.lap())
 
     def by_ids(self, ids: Sequence[str]) -> Iterator[Page]:
         """These orders; an order that does not exist (any more) is missing."""
-        meter, refunds = Meter(self._connection), _Refunds(self._connection)
+        meter, waiting = Meter(self._connection), self._waiting()
         for leaf in self._by_ids(ids):
-            yield Page(refunds.sift(leaf.items), None, meter.lap())
-        if refunds.waiting():
-            yield Page(refunds.sift((), last=True), None, meter.lap())
+            yield Page(waiting.sift(leaf.items), None, meter.lap())
+        if rest := waiting.sift((), last=True):
+            yield Page(rest, None, meter.lap())
 
     def ids(self) -> Iterator[Page]:
         """Every order as {"id": ...}. Wix has no lighter way to list them."""
@@ -97,61 +95,30 @@ class Orders:
         for chunk in chunks(ids, limits().pages.ids):
             yield from by_cursor(self._connection, partial(wire.orders_by_ids, chunk), "orders")
 
+    def _waiting(self) -> Waiting:
+        return Waiting(limits().pages.payments, self._unclear, self._add_refunds)
 
-def _owed(token: str | None, waiting: Sequence[str]) -> str | None:
-    """The token with the orders that were passed by, to be read later."""
-    return f"{token} {','.join(waiting)}" if token and waiting else token
+    def _unclear(self, order: dict[str, Any]) -> bool:
+        """True where refunds have to be asked for; what cannot be read at all is told of where it is mapped."""
+        try:
+            return self._connection.learnt.get(_PAYMENTS) is not False and refunded_in_parts(order)
+        except MappingError:
+            return False
 
-
-def _owing(token: str | None) -> list[str]:
-    """The orders that a walk had passed by when it was stopped."""
-    return [each for each in (token or "").partition(" ")[2].split(",") if each]
-
-
-class _Refunds:
-    """Puts their refunds beside orders, which wait for it until there are enough for one request."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._waiting: dict[str, dict[str, Any]] = {}
-
-    def waiting(self) -> list[str]:
-        """Who has not been handed on yet."""
-        return list(self._waiting)
-
-    def sift(self, found: Iterable[dict[str, Any]], *, last: bool = False) -> list[dict[str, Any]]:
-        """Those that are whole, of these and of those that waited; all of them if `last`.
-
-        An order that comes again replaces itself.
-        """
-        whole = []
-        for order in found:
-            name = (text(order.get("id")) or "").lower()
-            self._waiting.pop(name, None)
-            if name and self._connection.learnt.get(_PAYMENTS) is not False and _parted(order):
-                self._waiting[name] = order
-            else:
-                whole.append(order)
-        most = limits().pages.payments
-        while self._waiting and (last or len(self._waiting) >= most):
-            whole += self._asked([self._waiting.pop(name) for name in list(islice(self._waiting, most))])
-        return whole
-
-    def _asked(self, orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """With their refunds; without where the site or the key has no such call, then all others go on too."""
+    def _add_refunds(self, orders: Sequence[dict[str, Any]]) -> bool:
+        """False where the site or the key has no such call."""
         by_id = {order["id"].lower(): order for order in orders}
         try:
             body = self._connection.read(wire.transactions(list(by_id)))
         except (ScopeError, Refused) as error:
             self._connection.learnt[_PAYMENTS] = False
             self._connection.missing[_PAYMENTS] = str(error)
-            others, self._waiting = self._waiting, {}
-            return [*orders, *others.values()]
+            return False
         for each in records(body, "orderTransactions"):
             order = by_id.get(str(each.get("orderId")).lower())
             if order is not None:
                 order["ourTransactions"] = records(each, "refunds")
-        return orders
+        return True
 
 
 class Carts:
@@ -175,11 +142,3 @@ class Carts:
 
     def _changed(self, since: str | None) -> Iterator[Leaf]:
         return by_cursor(self._connection, partial(wire.carts_changed, since), _CHECKOUTS)
-
-
-def _parted(order: dict[str, Any]) -> bool:
-    """An order whose amounts cannot be read is told of where it is mapped."""
-    try:
-        return refunded_in_parts(order)
-    except MappingError:
-        return False

@@ -57,7 +57,7 @@ def of(pages: list[Page]) -> list[Record]:
 
 
 def waiting(page: Page) -> list[str]:
-    return [each for each in (page.next_token or "").partition(" ")[2].split(",") if each]
+    return [each for each in (page.next_token or "").partition(";")[2].split(",") if each]
 
 
 def test_orders_of_many_pages_share_a_call() -> None:
