@@ -176,7 +176,7 @@ class MailchimpTags(Place):
         "postListsIdSegments",
         "patchListsIdSegmentsId",
     )
-    reading = ("getPing", "getListsIdMembers", "previewASegment", "getBatches", "batchResults")
+    reading = ("getPing", "getListsIdMembers", "previewASegment", "getBatchesId", "batchResults")
     creating = "postListsIdSegments"
     stuck = ("postBatches", "stuck_batch")
     html_403 = 4

@@ -34,7 +34,7 @@ class ShopifyTags(Place):
 
     title, kind, call = "shopify", "tag", "TagsBatch"
     first = changing = "TagsBatch"
-    writing, reading = ("TagsBatch",), ("Shop",)
+    writing, reading = ("TagsBatch",), ("ShopInfo",)
     consented = False
     secret = "shpat_contract_0123456789"
 
