@@ -17,6 +17,7 @@ from sync.log import bind_run
 from sync.metrics import MetricSettings, MetricsReport, refresh
 from sync.progress import Progress
 from sync.pull.pull import PullReport, pull
+from sync.push.accounts import claim
 from sync.push.apply import apply, check_keys
 from sync.push.audit import Audit, audit, parse
 from sync.push.guards import TRUNCATED_HISTORY
@@ -155,7 +156,7 @@ def _do(work: Workspace, steps: Steps, report: RunReport, now: int, shown: Calla
     shop: Shop | None = None
     checked: Mapping[str, PlatformError] = {}
     if steps.plan or steps.apply or steps.undo is not None:
-        checked = check_keys(work.destinations)
+        checked = _check(work)
     if steps.pull:
         shop = _pull(work, steps, report, now)
     else:
@@ -203,7 +204,7 @@ def run_audit(work: Workspace, additions: Sequence[str], removals: Sequence[str]
         keys = {segment.partition("@")[0] for _, segment in audience.kept(connection)}
     choices = parse(additions, removals, sorted({*keys, *(its.key for its in work.segments)}))
     with opened(work, "audit") as (report, _):
-        silent = {name: str(error) for name, error in check_keys(work.destinations).items()}
+        silent = {name: str(error) for name, error in _check(work).items()}
         found = audit(
             work.store,
             work.destinations,
@@ -216,6 +217,13 @@ def run_audit(work: Workspace, additions: Sequence[str], removals: Sequence[str]
         report.notes += [error for _, error in found.unreachable]
         report.exit = Unavailable.exit_code if found.unreachable else 0
     return found
+
+
+def _check(work: Workspace) -> dict[str, PlatformError]:
+    """Every key proved, and whose accounts they open. Returns who did not answer."""
+    silent = check_keys(work.destinations)
+    claim(work.store, [each for each in work.destinations if each.name not in silent])
+    return silent
 
 
 def _go_on(work: Workspace, report: RunReport, now: int, checked: Mapping[str, PlatformError]) -> list[ApplyReport]:

@@ -56,6 +56,7 @@ class Klaviyo(WithoutFields):
         self._clock = clock
         self._prefix = settings.list_prefix
         self._mode = settings.mode
+        self._account = ""
         self.limits = Limits(
             consent=True,
             by_email=True,
@@ -81,7 +82,13 @@ class Klaviyo(WithoutFields):
 
     def check(self) -> None:
         """One read of the account."""
-        self._client.send(wire_lists.get_account())
+        self._account = wire_lists.account_id(self._client.send(wire_lists.get_account()))
+
+    def account(self) -> str:
+        """The id of the account that the key belongs to."""
+        if not self._account:
+            self.check()
+        return self._account
 
     def doctor(self) -> list[Finding]:
         """Each scope tried once; nothing is written."""

@@ -21,6 +21,14 @@ def get_account() -> Call:
     return call("GetAccounts", "GET", "/api/accounts")
 
 
+def account_id(reply: Reply) -> str:
+    """The id of the one account that a key belongs to."""
+    accounts = document("GetAccounts", reply)["data"]
+    if not isinstance(accounts, list) or not accounts or not accounts[0].get("id"):
+        raise BadReply(PLATFORM, "GetAccounts", f"HTTP {reply.status} without an account; try again later")
+    return str(accounts[0]["id"])
+
+
 def get_lists(filter_: str | None = None, *, size: int | None = None) -> Call:
     """One page of lists."""
     params = [("fields[list]", "name,created"), ("page[size]", str(size or limits().pages.lists))]

@@ -85,6 +85,10 @@ class Mailchimp:
         """The API's own health check, which needs a good key."""
         self._client.send(wire_account.ping())
 
+    def account(self) -> str:
+        """The audience: no other account has one of this id."""
+        return self._audience.lower()
+
     def doctor(self) -> list[Finding]:
         """Four cheap reads: a key has no scopes, it may do what its user may."""
         return list(examine(self._client.send, self._audience, self.fields, self._prefix, adding=self._adding))

@@ -47,6 +47,10 @@ class ShopifyTags(WithoutFields):
         if lacking is not None:
             raise ScopeError(PLATFORM, "check of the key", f"{lacking.text}; {lacking.fix}")
 
+    def account(self) -> str:
+        """The number of the shop, which keeps it under another domain."""
+        return self._connection.shop().id
+
     def doctor(self) -> list[Finding]:
         """May tags be written? Raises AuthError on a refused key."""
         return examine_tags(self._connection)

@@ -55,6 +55,10 @@ class WixLabels(WithoutFields):
         self._stalled = False
         self._ask(wire.any_label())
 
+    def account(self) -> str:
+        """The site."""
+        return self._connection.site_id
+
     def doctor(self) -> list[Finding]:
         """Both permissions, each tried without changing anything: the second by asking for a job that cannot exist."""
         probes = (wire.any_label(), wire.get_job(wire.NOBODY))

@@ -11,6 +11,7 @@ from sync.cli.segments import find
 from sync.cli.wiring import is_demo, workspace
 from sync.clock import local
 from sync.push import identities
+from sync.push.accounts import claim
 from sync.push.guards import people
 from sync.push.reach import Lost, Reach, reach
 from sync.runs import Workspace, metric_settings
@@ -64,6 +65,7 @@ def _ask(work: Workspace, segment: Segment) -> None:
     now = int(work.clock.now())
     for destination in work.destinations:
         try:
+            claim(work.store, [destination])
             identities.refresh(work.store, destination, now, work.progress)
             identities.look_up(work.store, destination, [segment.key], now, work.progress, everybody=True)
         except PlatformError as error:

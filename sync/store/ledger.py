@@ -265,3 +265,26 @@ def has_members(conn: Connection, segment: str) -> bool:
     """Whether anybody is in the segment."""
     row = conn.exec_driver_sql("SELECT 1 FROM membership WHERE segment = ? LIMIT 1", (segment,)).first()
     return row is not None
+
+
+def written(conn: Connection, destination: str) -> int:
+    """People in audiences of the destination, or perhaps: additions that were sent and not heard of."""
+    row = conn.exec_driver_sql(
+        "SELECT (SELECT count(*) FROM ledger WHERE destination = ?1) + (SELECT count(*) FROM outbox "
+        "WHERE destination = ?1 AND state IN ('pending', 'sent', 'retry') AND state <> 'pending')",
+        (destination,),
+    )
+    return int(row.scalar_one())
+
+
+def disown(conn: Connection, destination: str) -> None:
+    """Forget all that was heard of a destination, and what is planned: another stands in its place."""
+    for table in ("identity", "refusal", "audience", "field_ledger", "withdrawn", "plan_op"):
+        conn.exec_driver_sql(f"DELETE FROM {table} WHERE destination = ?", (destination,))
+    conn.exec_driver_sql(
+        "DELETE FROM outbox WHERE destination = ? AND state IN ('pending', 'sent', 'retry')", (destination,)
+    )
+    conn.exec_driver_sql(
+        "DELETE FROM meta WHERE key IN (SELECT value FROM json_each(?))",
+        (listed((f"identity:{destination}", f"created:{destination}", "plan:last")),),
+    )

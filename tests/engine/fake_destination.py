@@ -43,9 +43,13 @@ class FakeTags(WithoutFields):
         self.die_after: int | None = None
         self.pushed: list[Op] = []
         self.calls = 0
+        self.owner = "A1"
 
     def check(self) -> None:
         self.doctor()
+
+    def account(self) -> str:
+        return self.owner
 
     def doctor(self) -> list[Finding]:
         self.calls += 1
