@@ -61,7 +61,10 @@ class WixSource:
         return examine(self._connection, read_shop)
 
     def pages(self, stream: Stream, since: Cursor) -> Iterator[Page]:
-        """Records that changed in [since.high_water, end of now); a page token resumes its own range."""
+        """Records that changed after since.high_water's second, which was read with it; a token resumes its own range.
+
+        Records that need a further request wait until it is full; the token remembers them.
+        """
         return self._readers[stream.name].pages(since)
 
     def counts(self) -> Mapping[str, int]:
