@@ -90,8 +90,10 @@ class WixLabels(WithoutFields):
         return found
 
     def create(self, audience: Audience) -> str:
-        """The key of the label of this name; Wix makes one where there is none."""
+        """The key of a new label. Wix gives the one of this name where there is one: somebody else's, if it is older
+        than the request."""
         request = wire.find_or_create(audience.name)
+        since = self._connection.clock.now() - _SKEW
         try:
             label = wire.label_of(request.operation, self._ask(request))
         except Refused as error:
@@ -101,6 +103,9 @@ class WixLabels(WithoutFields):
         if label.namespace != wire.NAMESPACE:
             text = f"label {audience.name!r} is one of Wix's own ({label.key}); choose another [tags] prefix"
             raise BadRequest(PLATFORM, request.operation, text)
+        if label.created is not None and label.created < since:
+            text = f"a label {audience.name!r} is there already and not ours ({label.key}), and no second one can be"
+            raise BadRequest(PLATFORM, request.operation, f"{text}; rename it in the dashboard")
         return label.key
 
     def rename(self, audience: Audience) -> None:

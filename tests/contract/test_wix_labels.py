@@ -311,3 +311,12 @@ def _unpacked(parcel: Parcel) -> list[Op]:
     numbers = [int(contact[-12:], 16) for contact in parcel.contacts]
     sides = ((parcel.adds, "add"), (parcel.removes, "remove"))
     return [op for keys, action in sides for key in keys for op in _ops(key, numbers, action)]
+
+
+def test_a_label_of_the_owner_is_not_taken_for_a_new_one() -> None:
+    """Wix finds before it makes: whoever wanted one beside the owner's would get the owner's own."""
+    rig = Rig()
+    key = rig.site.add_label("seg-vip").key
+    rig.clock.advance(3600)
+    with pytest.raises(BadRequest, match=f"not ours \\({key}\\), and no second one"):
+        rig.destination.create(Audience("vip", "seg-vip"))
