@@ -112,7 +112,8 @@ def _lay_out(conn: Connection, key: dict[str, object], by_email: bool) -> None:
         key,
     )
     conn.exec_driver_sql("CREATE TEMP TABLE strangers (remote_id TEXT PRIMARY KEY, customer_id INTEGER) WITHOUT ROWID")
-    conn.exec_driver_sql(f"INSERT INTO temp.strangers {_STRANGERS[by_email]}", key)
+    for strangers in _STRANGERS[by_email]:
+        conn.exec_driver_sql(f"INSERT OR REPLACE INTO temp.strangers {strangers}", key)
 
 
 def _count(conn: Connection, sql: str, key: dict[str, object]) -> int:
@@ -158,19 +159,25 @@ LEFT JOIN temp.standing m ON m.customer_id = s.customer_id
 WHERE s.customer_id IS NOT NULL ORDER BY s.customer_id
 """
 
+# CROSS JOIN keeps the order of the tables: each is looked up by its key, where the planner would scan one for each row.
 _STRANGERS: Final = {
     False: (
-        "SELECT s.remote_id, c.id FROM temp.seen s "
-        f"LEFT JOIN customers c ON c.id = CAST(s.remote_id AS INTEGER) AND {LIVE} "
-        "WHERE s.remote_id NOT IN (SELECT remote_id FROM temp.held)"
+        (
+            "SELECT s.remote_id, c.id FROM temp.seen s "
+            f"LEFT JOIN customers c ON c.id = CAST(s.remote_id AS INTEGER) AND {LIVE} "
+            "WHERE s.remote_id NOT IN (SELECT remote_id FROM temp.held)"
+        ),
     ),
     True: (
-        "SELECT remote_id, customer_id FROM (SELECT s.remote_id AS remote_id, c.id AS customer_id, row_number() OVER "
-        "(PARTITION BY s.remote_id ORDER BY m.customer_id IS NULL, c.created_at IS NULL, c.created_at, c.id) AS place "
-        "FROM temp.seen s LEFT JOIN identity i ON i.destination = :destination AND i.remote_id = s.remote_id "
-        f"LEFT JOIN customers c ON c.email_key = i.email_key AND c.email_key <> '' AND {LIVE} "
-        "LEFT JOIN temp.standing m ON m.customer_id = c.id "
-        "WHERE s.remote_id NOT IN (SELECT remote_id FROM temp.held)) WHERE place = 1"
+        "SELECT remote_id, NULL FROM temp.seen WHERE remote_id NOT IN (SELECT remote_id FROM temp.held)",
+        (
+            "SELECT remote_id, customer_id FROM (SELECT s.remote_id AS remote_id, c.id AS customer_id, row_number() OVER "
+            "(PARTITION BY s.remote_id ORDER BY m.customer_id IS NULL, c.created_at IS NULL, c.created_at, c.id) AS place "
+            "FROM identity i CROSS JOIN temp.strangers s CROSS JOIN customers c "
+            "LEFT JOIN temp.standing m ON m.customer_id = c.id WHERE i.destination = :destination "
+            f"AND s.remote_id = i.remote_id AND c.email_key = i.email_key AND c.email_key <> '' AND {LIVE}) "
+            "WHERE place = 1"
+        ),
     ),
 }
 """Of several customers who share a profile it is the one whom the segment would put there, or who came first."""
