@@ -171,9 +171,9 @@ _STRANGERS: Final = {
     True: (
         "SELECT remote_id, NULL FROM temp.seen WHERE remote_id NOT IN (SELECT remote_id FROM temp.held)",
         (
-            "SELECT remote_id, customer_id FROM (SELECT s.remote_id AS remote_id, c.id AS customer_id, row_number() OVER "
-            "(PARTITION BY s.remote_id ORDER BY m.customer_id IS NULL, c.created_at IS NULL, c.created_at, c.id) AS place "
-            "FROM identity i CROSS JOIN temp.strangers s CROSS JOIN customers c "
+            "SELECT remote_id, customer_id FROM (SELECT s.remote_id AS remote_id, c.id AS customer_id, row_number() "
+            "OVER (PARTITION BY s.remote_id ORDER BY m.customer_id IS NULL, c.created_at IS NULL, c.created_at, c.id) "
+            "AS place FROM identity i CROSS JOIN temp.strangers s CROSS JOIN customers c "
             "LEFT JOIN temp.standing m ON m.customer_id = c.id WHERE i.destination = :destination "
             f"AND s.remote_id = i.remote_id AND c.email_key = i.email_key AND c.email_key <> '' AND {LIVE}) "
             "WHERE place = 1"

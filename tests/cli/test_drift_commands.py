@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from local_shop import open_local
 from shop import TestShop, open_shop
+
+from sync.runs import Steps
 
 FORCE = [word for guard in ("mass-remove", "mass-add", "emptied") for word in ("--force", guard)]
 
@@ -85,3 +88,20 @@ def test_what_hands_did_is_told_and_put_back(shop: TestShop) -> None:
     assert shop.our_tags() == tags
     wrong = shop.call("audit", "--additions", "keep")
     assert (wrong.code, wrong.out) == (2, "")
+
+
+def test_a_sync_goes_on_with_what_was_begun_to_be_taken_back(tmp_path: Path) -> None:
+    """A mail platform stops in the midst of it; the next sync finishes, says so, and writes nothing else there."""
+    with open_local(tmp_path / "project", customers=40) as shop:
+        assert shop.go().code == 0
+        shop.faults.add("/relationships/profiles", "status", status=503, times=0)
+        undo = Steps(undo=1, apply=True, force=("mass-remove", "emptied"))
+        stopped = shop.go(undo)
+        assert stopped.code == 4, stopped
+        assert any(shop.lists().values())
+        shop.faults.script.clear()
+        ran = shop.go()
+        assert ran.code == 5
+        assert "went on taking back run 1: 0 added, " in ran.err
+        assert next(its["removed"] for its in ran.json()["destinations"] if its["destination"] == "klaviyo") > 0
+        assert not any(shop.lists().values())
