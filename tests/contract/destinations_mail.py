@@ -135,7 +135,7 @@ class KlaviyoLists(Place):
 class KlaviyoProperties(KlaviyoLists):
     """The segment's key in an array of each profile."""
 
-    title, kind, call = "klaviyo-properties", "list", "UpdateProfile"
+    title, kind, call = "klaviyo-properties", "property", "UpdateProfile"
     first = changing = "UpdateProfile"
     writing = ("UpdateProfile", "ImportProfile", *KlaviyoLists.writing)
     creating, stuck = "", None

@@ -11,6 +11,7 @@ from destinations_rig import Place
 
 from sync.push.present import plan_text
 
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Place]:
     yield from opened(request.param, tmp_path, caplog)
