@@ -25,7 +25,7 @@ from connector.wix.judge import PLATFORM, NotFound, Refused
 from connector.wix.limits import limits
 from connector.wix.records import email_of, lacks_consent
 from connector.wix.waiting import Waiting, owed, place, renewed
-from connector.wix.walk import Meter, Place, by_cursor, by_key
+from connector.wix.walk import Meter, Place, by_cursor, by_key, page_of
 from connector.wix.wire import after, items, mapping, records, text
 
 _LABELS = "labels"
@@ -162,7 +162,7 @@ class Contacts:
         offset = 0
         try:
             while True:
-                body = self._connection.read(wire.labels(offset))
+                body = page_of(self._connection, wire.labels(offset), "labels", "pagingMetadata")
                 page = records(body, "labels")
                 names |= {str(each.get("key")): name for each in page if (name := text(each.get("displayName")))}
                 offset += len(page)

@@ -10,7 +10,7 @@ from connector.base import Call
 from connector.errors import BadReply
 from connector.wix.connection import Connection
 from connector.wix.judge import PLATFORM
-from connector.wix.wire import following, mapping, records, text
+from connector.wix.wire import epoch, following, mapping, records, text
 
 
 class Reads(Protocol):
@@ -49,7 +49,7 @@ def by_cursor(
     seen: set[int] = set()
     while True:
         call = build(cursor)
-        body = connection.read(call)
+        body = page_of(connection, call, key, metadata)
         cursor = following(body, metadata)
         yield Leaf(records(body, key), cursor is not None)
         del body
@@ -104,11 +104,11 @@ def by_key(
     while True:
         bound = {} if place.key is None else {field: {"$gte": place.key}}
         call = build({**matching, **bound}, place.offset)
-        body = connection.read(call)
+        body = page_of(connection, call, "contacts", "pagingMetadata")
         page = records(body, "contacts")
         dates = [_at(each, field) for each in page]
         last = next((at for at in reversed(dates) if at is not None), place.key)
-        if place.key is not None and last is not None and last < place.key:
+        if place.key is not None and last is not None and (epoch(last) or 0) < (epoch(place.key) or 0):
             raise BadReply(PLATFORM, call.operation, f"the answer is not in the order of {field}; stopped")
         fresh = [each for each in page if each.get("id") not in seen]
         total = _total(body)
@@ -122,6 +122,14 @@ def by_key(
             place = Place(last)
             seen = {str(each.get("id")) for each, at in zip(page, dates, strict=True) if at == last}
         yield Stretch(fresh, place, total)
+
+
+def page_of(connection: Reads, call: Call, key: str, metadata: str) -> dict[str, Any]:
+    """The answer, if it is one: what holds neither records nor a word on pages (a proxy's empty body) is no end."""
+    body = connection.read(call)
+    if key not in body and metadata not in body:
+        raise BadReply(PLATFORM, call.operation, f"the answer holds neither {key} nor {metadata}; run again later")
+    return body
 
 
 def _more(body: Mapping[str, Any], offset: int, count: int, call: Call) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.base import Call
+from connector.errors import BadReply
 from connector.wix.walk import Place, by_cursor, by_key
 from connector.wix.wire_contacts import contacts
 
@@ -100,6 +102,41 @@ def test_an_empty_page_with_a_cursor_is_not_the_end() -> None:
 
     leaves = list(by_cursor(Pages(), lambda cursor: Call("Search", "POST", cursor or ""), "orders"))
     assert [(len(leaf.items), leaf.more) for leaf in leaves] == [(0, True), (1, True), (0, False)]
+
+
+class Says:
+    """Always the same answer."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+
+    def read(self, call: Call) -> dict[str, Any]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_an_answer_without_records_and_without_paging_is_no_end() -> None:
+    """A proxy's empty body must not look like a site without people: a stream would count as read."""
+    with pytest.raises(BadReply, match="neither contacts nor pagingMetadata"):
+        list(by_key(Says({}), lambda w, o: contacts(w, offset=o), field="createdDate", matching={}, start=Place()))
+    with pytest.raises(BadReply, match="neither orders nor metadata"):
+        list(by_cursor(Says({}), lambda cursor: Call("Search", "POST", ""), "orders"))
+    assert not next(leaf.items for leaf in by_cursor(Says({"orders": []}), lambda c: Call("S", "POST", ""), "orders"))
+
+
+def test_dates_are_compared_as_instants() -> None:
+    """Wix leaves out milliseconds that are zero: as text such a date comes behind all of its second."""
+    first, second = (
+        {"contacts": [{"id": name, "createdDate": at}], "pagingMetadata": {"total": total}}
+        for name, at, total in (("a", "2026-11-01T00:00:00Z", 2), ("b", "2026-11-01T00:00:00.500Z", 1))
+    )
+    stretches = by_key(
+        Says(first, second),
+        lambda where, offset: contacts(where, offset=offset, limit=1),
+        field="createdDate",
+        matching={},
+        start=Place(),
+    )
+    assert [each["id"] for stretch in stretches for each in stretch.items] == ["a", "b"]
 
 
 def _stamp(date: int) -> str:
