@@ -286,7 +286,8 @@ class Destination(Protocol):
         """Prove the key in the fewest calls. Raises AuthError or ScopeError for one that is refused."""
 
     def account(self) -> str:
-        """The shop, account or audience that is written to, by the platform's own id. No call after `check`."""
+        """The shop, account or audience that is written to, by the platform's own id, and where in it, if settings
+        choose. No call after `check`."""
 
     def doctor(self) -> list[Finding]:
         """Key and scopes, each tried live. Raises AuthError on a refused key."""

@@ -57,6 +57,8 @@ class Klaviyo(WithoutFields):
         self._prefix = settings.list_prefix
         self._mode = settings.mode
         self._account = ""
+        array = f"property {settings.property}"
+        self._kept_in = {"lists": "", "properties": f" ({array})", "both": f" (lists and {array})"}[settings.mode]
         self.limits = Limits(
             consent=True,
             by_email=True,
@@ -85,10 +87,11 @@ class Klaviyo(WithoutFields):
         self._account = wire_lists.account_id(self._client.send(wire_lists.get_account()))
 
     def account(self) -> str:
-        """The id of the account that the key belongs to."""
+        """The account that the key belongs to, and the array where one is kept: what another mode, or an array of
+        another name, has put on profiles is not found again by this one."""
         if not self._account:
             self.check()
-        return self._account
+        return self._account + self._kept_in
 
     def doctor(self) -> list[Finding]:
         """Each scope tried once; nothing is written."""

@@ -16,6 +16,8 @@ from connector.klaviyo.destination import open_destination
 from connector.klaviyo.sandbox import KlaviyoSandbox
 from connector.klaviyo.sandbox_account import Person
 from connector.sandbox.wire import Request
+from sync.errors import StoreError
+from sync.push.accounts import claim
 
 VIP, NEW = Wish("vip", "VIPs"), Wish("new", "Newcomers")
 PROPERTY = "regulars_segments"
@@ -249,3 +251,28 @@ def test_a_change_of_mode_leaves_the_lists_as_they_were(shop: Shop) -> None:
         rig.sync(*FORCE)
 
     assert shop.having("vip") == shop.listed("Regulars: VIPs") == [*range(2, 25)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"mode": "lists"}, {"mode": "both"}),
+        ({"mode": "both"}, {"mode": "lists"}),
+        ({"mode": "properties"}, {"mode": "lists"}),
+        ({"mode": "both"}, {"mode": "both", "property": "groups"}),
+    ],
+)
+def test_a_ledger_of_one_mode_is_not_another_s(shop: Shop, before: dict[str, str], after: dict[str, str]) -> None:
+    """Values would never be filled, or stay on people for ever: it is told before anything is written."""
+    shop.configure(**before)
+    claim(shop.rig.store, shop.rig.destinations)
+    shop.configure(**after)
+    claim(shop.rig.store, shop.rig.destinations)
+    shop.configure(**before)
+    claim(shop.rig.store, shop.rig.destinations)
+    shop.rig.segment(VIP, range(25))
+    shop.rig.sync()
+    claim(shop.rig.store, shop.rig.destinations)
+    shop.configure(**after)
+    with pytest.raises(StoreError, match="23 entries of the ledger"):
+        claim(shop.rig.store, shop.rig.destinations)
