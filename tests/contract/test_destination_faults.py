@@ -103,6 +103,20 @@ def test_what_lasts_is_told_in_one_line_and_the_next_run_heals(place: Place, fau
     assert not place.plan().pending
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@everywhere()
+def test_trouble_in_the_platforms_own_words_names_the_request(place: Place, status: int) -> None:
+    """What support asks for is told where the platform gives it, and the address that it quotes is not."""
+    place.fill()
+    said = place.refusal()
+    place.instead = lambda request: Reply(status, said.headers, said.body) if place.writes_in(request) else None
+    place.want(place.keys[:26])
+    report = place.sync()
+    error = report.destinations[0].error
+    assert told(place, error).endswith(f"(request {place.request_id(said)})")
+    assert (report.exit_code, report.refused) == (4, 0)
+
+
 @everywhere()
 def test_a_403_without_json(place: Place) -> None:
     """A refusal of the key where the platform says nothing else by it; at Mailchimp's edge, too many requests."""
