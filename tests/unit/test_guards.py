@@ -92,6 +92,7 @@ def test_every_guard_speaks_on_one_line_with_its_way_out() -> None:
             stale=(("orders", NOW - 90_000), ("carts", None)),
             oldest_order=NOW,
             unclaimed="a list stands there",
+            undone=7,
         ),
         NOW,
     )
