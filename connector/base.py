@@ -22,7 +22,8 @@ from connector.exchange import Wire as Wire
 Record = Mapping[str, Any]
 
 WITHHELD = "_withheld"
-"""A key of a record: the columns of its own table that the platform refused to show. What is stored of them stays."""
+"""A key of a record: the columns of its own table, and tables of its children, that the platform refused to show. What
+is stored of them stays."""
 
 
 class Clock(Protocol):

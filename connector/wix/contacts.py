@@ -17,7 +17,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from connector.base import Cursor, Page
+from connector.base import WITHHELD, Cursor, Page
 from connector.errors import BadReply, ScopeError
 from connector.wix import wire_contacts as wire
 from connector.wix.connection import Connection
@@ -145,11 +145,14 @@ class Contacts:
         names = self.label_names({str(key) for own in keys.values() for key in own})
         for each in found:
             each["ourLabels"] = [names[str(key)] for key in keys[id(each)] if str(key) in names]
+            if keys[id(each)] and _LABELS in self._connection.missing:
+                each[WITHHELD] = ("customer_tags",)
 
     def label_names(self, keys: set[str]) -> Mapping[str, str]:
         """Names by key: read once, and once more when a key comes up that was not there.
 
-        A key without the right to list labels has no names to offer; contacts are read without tags then.
+        A key without the right to list labels has no names to offer: contacts that have labels then keep the tags that
+        are stored.
         """
         known: dict[str, str] | None = self._connection.learnt.get(_LABELS)
         if keys and _LABELS not in self._connection.missing and (known is None or not keys <= known.keys()):

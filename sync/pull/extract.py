@@ -93,7 +93,9 @@ class Intake:
         self.stream = stream
         self.table = stream.table or stream.name
         self._to_rows = source.to_rows(stream)
-        self._columns = source.columns(stream)[self.table]
+        columns = source.columns(stream)
+        self._columns = columns[self.table]
+        self._children = {name: own for name, own in columns.items() if name != self.table}
         self._upsert = Upsert(
             self.table, source.columns(stream), zone=zone, prefix=prefix, fills=_filled(source, stream)
         )
@@ -136,12 +138,21 @@ class Intake:
         aside = tuple(each for each in mapped.refused if each.record_id not in kept)
         return Taken(absorbed, len(mapped.refused), aside, withheld)
 
+    def held(self, withheld: str) -> str:
+        """The condition for records of which something is stored in this column, or table of children."""
+        if withheld in self._columns:
+            return f"{withheld} IS NOT NULL"
+        parent = self._children[withheld][0]
+        return f"EXISTS (SELECT 1 FROM {withheld} WHERE {withheld}.{parent} = {self.table}.id)"
+
     def shown(self, records: Sequence[Record]) -> set[str]:
-        """The columns of the stream's own table that have a value in one of the records and are refused in none."""
+        """The columns (and tables of children) that have a value in one of the records and are refused in none."""
         rows = self.map(records).rows
         parents = [each[self.table][0] for each in rows]
         named = enumerate(self._columns)
-        return {name for at, name in named if any(each[at] is not None for each in parents)} - _withheld(rows)
+        full = {name for at, name in named if any(each[at] is not None for each in parents)}
+        full |= {name for name in self._children if any(each.get(name) for each in rows)}
+        return full - _withheld(rows)
 
     def retry(self, store: Store) -> None:
         """Map again what is in quarantine: a newer mapping may fit, and costs no call."""
@@ -223,7 +234,7 @@ class _Reading:
             lost = sight.load(connection, name).columns
             if not lost:
                 return False
-            had = " OR ".join(f"{column} IS NOT NULL" for column in lost)
+            had = " OR ".join(self._intake.held(each) for each in lost)
             rows = connection.exec_driver_sql(
                 f"SELECT id FROM {self._intake.table} WHERE gone_at IS NULL ORDER BY ({had}) DESC, id DESC "
                 f"LIMIT {_PROBED}"

@@ -3,7 +3,8 @@
 Each page costs a fixed handful of statements, whatever its size. A record whose digest is stored is passed over; a
 newer `updated_at` wins over an older one; `updated_at` by itself is no difference, and neither are tags of our prefix:
 what we wrote does not come back as news. Children (lines, refunds, codes, tags) are replaced as a set, for changed
-parents only. The rows of a record may name the columns that were refused (`WITHHELD`): those keep what is stored.
+parents only. The rows of a record may name the columns, or tables of children, that were refused (`WITHHELD`): those
+keep what is stored.
 """
 
 from __future__ import annotations
@@ -293,6 +294,9 @@ class _Place:
         return (None, None) if placed is None else local_days(placed, self._zone)
 
 
+_NOTHING: list[Row] = [()]
+
+
 class _Child:
     """A table whose rows belong to a record; its key begins with the record's id."""
 
@@ -323,6 +327,8 @@ class _Child:
         outdated: list[tuple[int]] = []
         news: set[int] = set()
         for entry in entries:
+            if entry.id in known and self._name in entry.rows.get(WITHHELD, _NOTHING)[0]:
+                continue
             wanted = self._rows(entry, held[entry.id])
             if entry.id in known:
                 there, here = stored.get(entry.id, set()), set(wanted)
