@@ -29,7 +29,8 @@ def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterato
 
     Whoever is deleted meanwhile moves all behind them forward, out of the next page. So each page begins a little
     before the end of the last, and when nothing of it was seen before, the step goes back. Entries are told apart by
-    their id and must come in an order that newcomers only lengthen.
+    their id and must come in an order that newcomers only lengthen. A page that is short is the last, unless the total
+    says that there are more.
     """
     size, overlap = limits().pages.size, limits().pages.overlap
     offset = steps_back = 0
@@ -46,11 +47,12 @@ def pages(send: Callable[[Call], Reply], request: Call, entries: str) -> Iterato
                 raise BadReply(PLATFORM, request.operation, text)
             continue
         behind = max(0, int(body.get("total_items") or 0) - offset - len(page))
-        yield Part([entry for entry in page if entry["id"] not in seen], -(-behind // (size - overlap)))
-        if len(page) < size:
+        fresh = [entry for entry in page if entry["id"] not in seen]
+        yield Part(fresh, -(-behind // (size - overlap)))
+        if len(page) < size and not (behind and fresh):
             return
         seen = here
-        offset += size - overlap
+        offset += len(page) - min(overlap, len(page) // 2)
 
 
 def page_of(request: Call, offset: int = 0) -> Call:

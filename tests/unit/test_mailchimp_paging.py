@@ -55,6 +55,18 @@ def test_a_hundred_thousand_cost_hardly_more_than_a_hundred_calls() -> None:
     assert len(sent) == 103
 
 
+@pytest.mark.parametrize("most", [2, 15, 20, 21, 400, 999])
+def test_a_page_shorter_than_asked_for_is_not_the_end(most: int) -> None:
+    """Whoever came behind it would count as strangers, and as taken out by hand. A total that is too high ends too."""
+
+    def send(call: Call) -> Reply:
+        start = number(call, "offset")
+        page = [{"id": each} for each in range(start, min(1500, start + most))]
+        return Reply(200, {}, orjson.dumps({"members": page, "total_items": 1510}))
+
+    assert {entry["id"] for part in pages(send, REQUEST, "members") for entry in part.entries} == set(range(1500))
+
+
 def test_pages_without_any_order_are_an_error() -> None:
     """Instead of reading for ever."""
     random = Random(1)
