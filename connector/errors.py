@@ -33,6 +33,11 @@ class PlatformError(Exception):
         self.request_id = request_id
         super().__init__(platform, operation, self.text, request_id)
 
+    @property
+    def asked(self) -> str:
+        """The call, and the id that the platform's support asks for."""
+        return f"{self.operation}, request {self.request_id}" if self.request_id else self.operation
+
     def __str__(self) -> str:
         tail = f" (request {self.request_id})" if self.request_id else ""
         return f"{self.platform}: {self.operation}: {self.text}{tail}"

@@ -91,9 +91,8 @@ def _granted(request: Call) -> Finding:
 
 
 def _lacking(request: Call, error: ScopeError) -> Finding:
-    asked = f"{error.operation}, request {error.request_id}" if error.request_id else error.operation
     needed = _scopes(request)
-    return Finding("error", PLATFORM, f"the key lacks {needed} ({asked})", f"create a private key with {needed}")
+    return Finding("error", PLATFORM, f"the key lacks {needed} ({error.asked})", f"create a private key with {needed}")
 
 
 def _scopes(request: Call) -> str:

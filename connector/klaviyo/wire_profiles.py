@@ -15,6 +15,8 @@ from connector.base import Call, Profile
 from connector.klaviyo.limits import limits
 from connector.klaviyo.wire import any_of, call, instant, quoted
 
+UNSUBSCRIBED = "UNSUBSCRIBED"
+"""Consent withdrawn; suppressions call the same UNSUBSCRIBE."""
 _SUPPRESSED_AT = "subscriptions.email.marketing.suppression.timestamp"
 STANDING = (("additional-fields[profile]", "subscriptions"), ("fields[profile]", "email,subscriptions"))
 """What to ask of profiles, so that `rows` can tell whom one may mail."""
@@ -126,9 +128,10 @@ def _unmailable(marketing: Mapping[str, Any]) -> str | None:
     https://developers.klaviyo.com/en/docs/collect_email_and_sms_consent_via_api
     """
     if suppression := marketing.get("suppression"):
-        return str(suppression[0]["reason"])
-    if marketing["consent"] == "UNSUBSCRIBED":
-        return "UNSUBSCRIBED"
+        reason = str(suppression[0]["reason"])
+        return UNSUBSCRIBED if reason == "UNSUBSCRIBE" else reason
+    if marketing["consent"] == UNSUBSCRIBED:
+        return UNSUBSCRIBED
     return None if marketing["can_receive_email_marketing"] else "SUPPRESSED"
 
 

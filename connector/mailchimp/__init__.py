@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connector.base import Access, Destination, Platform, Secret
 
@@ -23,11 +23,21 @@ class MailchimpSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     enabled: bool = True
-    audience_id: str = Field(min_length=1, pattern=r"^[A-Za-z0-9]+$")
+    audience_id: str = Field(description="Audience id: Mailchimp shows it under Audience, All contacts, Settings")
     tag_prefix: str = "seg:"
     add_consented: bool = False
     merge_fields: tuple[Literal["rfm_group", "lifecycle_stage", "last_order_date"], ...] = ()
     api_url: str | None = None
+
+    @field_validator("audience_id")
+    @classmethod
+    def _id(cls, value: str) -> str:
+        if not (value.isascii() and value.isalnum()):
+            raise ValueError(
+                f"{value!r} is no audience id; it has letters and digits only, like a1b2c3d4e5, and Mailchimp shows it "
+                "under Audience, All contacts, Settings"
+            )
+        return value
 
 
 def _destination(access: Access, _tags: Any) -> Destination:

@@ -75,9 +75,15 @@ platform = Platform(
     title="Shopify",
     settings=ShopifySettings,
     secrets=(
-        Secret("REGULARS_SHOPIFY_TOKEN", group="token", hint="Admin API token of an app created in the Shopify admin"),
-        Secret("REGULARS_SHOPIFY_CLIENT_ID", group="app", hint="Dev Dashboard: your app, Settings, Client ID"),
-        Secret("REGULARS_SHOPIFY_CLIENT_SECRET", group="app", hint="Dev Dashboard: your app, Settings, Secret"),
+        Secret(
+            "REGULARS_SHOPIFY_TOKEN",
+            group="token",
+            hint="Shopify: Admin API token of an app created in the admin",
+        ),
+        Secret("REGULARS_SHOPIFY_CLIENT_ID", group="app", hint="Shopify: Dev Dashboard, your app, Settings, Client ID"),
+        Secret(
+            "REGULARS_SHOPIFY_CLIENT_SECRET", group="app", hint="Shopify: Dev Dashboard, your app, Settings, Secret"
+        ),
     ),
     audience_kind="tag",
     source=_source,

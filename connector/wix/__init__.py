@@ -80,10 +80,14 @@ platform = Platform(
     title="Wix",
     settings=WixSettings,
     secrets=(
-        Secret("REGULARS_WIX_API_KEY", group="key", hint="manage.wix.com/account/api-keys, by the account's owner"),
-        Secret("REGULARS_WIX_APP_ID", group="app", hint="your app's dashboard, OAuth, App ID"),
-        Secret("REGULARS_WIX_APP_SECRET", group="app", hint="your app's dashboard, OAuth, App Secret Key"),
-        Secret("REGULARS_WIX_INSTANCE_ID", group="app", hint="the id of the app's instance on this site"),
+        Secret(
+            "REGULARS_WIX_API_KEY",
+            group="key",
+            hint="Wix: API key, made by the account's owner at manage.wix.com/account/api-keys",
+        ),
+        Secret("REGULARS_WIX_APP_ID", group="app", hint="Wix: your app's dashboard, OAuth, App ID"),
+        Secret("REGULARS_WIX_APP_SECRET", group="app", hint="Wix: your app's dashboard, OAuth, App Secret Key"),
+        Secret("REGULARS_WIX_INSTANCE_ID", group="app", hint="Wix: the id of the app's instance on this site"),
     ),
     audience_kind="label",
     source=_source,

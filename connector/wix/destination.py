@@ -192,8 +192,7 @@ class WixLabels(WithoutFields):
         try:
             self._ask(probe)
         except ScopeError as error:
-            asked = f"{error.operation}, request {error.request_id}" if error.request_id else error.operation
-            text = f"the key lacks {permission!r}, so {blocked} ({asked})"
+            text = f"the key lacks {permission!r}, so {blocked} ({error.asked})"
             return Finding("error", PLATFORM, text, f"grant {permission!r} ({scope}) to the key (or app)")
         except Refused:
             pass

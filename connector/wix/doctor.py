@@ -10,10 +10,15 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from connector.base import Call, Finding, Shop
-from connector.errors import AuthError, PlatformError, ScopeError
+from connector.errors import AuthError, PlatformError, ScopeError, WrongShop
 from connector.wix import wire, wire_activity, wire_catalogue, wire_contacts
 from connector.wix.connection import Connection
-from connector.wix.judge import Refused
+from connector.wix.judge import PLATFORM, Refused
+
+NOTHING = (
+    "the key may do nothing on this site; check that [store] site_id is a site of the key's account, and grant the "
+    "key its permissions there (manage.wix.com/account/api-keys)"
+)
 
 FIX = "grant it to the key (manage.wix.com/account/api-keys) or to the app, then run again"
 
@@ -93,12 +98,18 @@ _GROUPS = (
 
 
 def examine(connection: Connection, read_shop: Callable[[Connection], Shop]) -> list[Finding]:
-    """The key tried live, one call for each permission, and what cannot be seen at all. Raises AuthError."""
+    """The key tried live, one call for each permission, and what cannot be seen at all.
+
+    Raises AuthError, and WrongShop for a key that may do nothing here.
+    """
     findings = _site(connection, read_shop)
-    for group in _GROUPS:
-        refused = _refused(connection, group.call)
+    refusals = [_refused(connection, group.call) for group in _GROUPS]
+    lacking = [each for each in refusals if isinstance(each, ScopeError)]
+    if len(lacking) == len(_GROUPS):
+        raise WrongShop(PLATFORM, lacking[0].operation, NOTHING, lacking[0].request_id)
+    for group, refused in zip(_GROUPS, refusals, strict=True):
         if isinstance(refused, ScopeError):
-            text = f"{group.blocks}: {group.scope} is missing ({refused})"
+            text = f"{group.blocks}: {group.scope} is missing ({refused.asked})"
             findings.append(Finding(group.level, group.subject, text, FIX))
         elif refused is not None:
             findings.append(Finding(group.level, group.subject, f"{group.blocks}: not on this site ({refused})"))
@@ -114,7 +125,7 @@ def _site(connection: Connection, read_shop: Callable[[Connection], Shop]) -> li
     except AuthError:
         raise
     except ScopeError as error:
-        text = f"name, currency and time zone cannot be read, SCOPE.DC.MANAGE-YOUR-APP is missing ({error})"
+        text = f"name, currency and time zone cannot be read, SCOPE.DC.MANAGE-YOUR-APP is missing ({error.asked})"
         return [Finding("error", "site", text, FIX)]
     except PlatformError as error:
         return [Finding("error", "site", str(error))]

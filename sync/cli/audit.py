@@ -9,7 +9,7 @@ import typer
 
 from connector.errors import Unavailable
 from sync.cli.output import counted, note, show, show_json, wrapped
-from sync.cli.wiring import workspace
+from sync.cli.wiring import where, workspace
 from sync.push.audit import ADOPT, GONE, RENAMED, REVERT, AudienceAudit, Audit
 from sync.push.guards import people
 from sync.runs import run_audit
@@ -25,15 +25,15 @@ def run(*, config: Path | None, additions: list[str], removals: list[str], as_js
     if as_json:
         show_json(found.to_json())
     else:
-        for line in lines(found):
+        for line in lines(found, where(config)):
             show(line)
     for _, error in found.unreachable:
         note(error)
     raise typer.Exit(Unavailable.exit_code if found.unreachable else 0)
 
 
-def lines(found: Audit) -> Iterator[str]:
-    """The text, audience by audience; those that are as we left them in one line."""
+def lines(found: Audit, tail: str = "") -> Iterator[str]:
+    """The text, audience by audience, those that are as we left them in one line; `tail` ends the next command."""
     differing = [its for its in found.audiences if its.differs]
     for its in differing:
         yield from _audience(its)
@@ -49,7 +49,7 @@ def lines(found: Audit) -> Iterator[str]:
     for name, _ in found.unreachable:
         yield f"{name} did not answer: left out."
     yield ""
-    yield from _next(found.audiences)
+    yield from _next(found.audiences, tail)
 
 
 def _audience(its: AudienceAudit) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _named(those: Sequence[Drifter]) -> str:
     return wrapped(", ".join(its.id for its in those[:SHOWN]) + more, "      ")
 
 
-def _next(audiences: Sequence[AudienceAudit]) -> Iterator[str]:
+def _next(audiences: Sequence[AudienceAudit], tail: str) -> Iterator[str]:
     back = sum(its.back for its in audiences if its.state != GONE)
     out = sum(its.out for its in audiences)
     gone = [its for its in audiences if its.state == GONE]
@@ -89,7 +89,7 @@ def _next(audiences: Sequence[AudienceAudit]) -> Iterator[str]:
     told += [f"makes {counted(len(gone), 'audience')} anew"] if gone else []
     if told:
         yield f"The next sync {', '.join(told)}, under the usual guards."
-        yield "Next: regulars sync --dry-run"
+        yield f"Next: regulars sync --dry-run{tail}"
     else:
         yield "The next sync writes nothing because of this."
-        yield "Next: regulars status"
+        yield f"Next: regulars status{tail}"

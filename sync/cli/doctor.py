@@ -12,7 +12,7 @@ from connector.base import Clock, Finding
 from connector.errors import PlatformError, ScopeError
 from connector.retry import PATIENT_FOR_A_PERSON
 from sync import log
-from sync.cli.output import counted, show, show_json
+from sync.cli.output import counted, folded, show, show_json
 from sync.cli.wiring import connect, refuse_demo
 from sync.clock import SystemClock
 from sync.config import Project, load_project
@@ -43,11 +43,11 @@ def run(config: Path | None, *, as_json: bool) -> None:
 
 
 def show_findings(findings: Sequence[Finding]) -> None:
-    """One line a finding, its fix below."""
+    """A finding after the other, its fix below."""
     for finding in findings:
-        show(f"{MARKS[finding.level]}  {finding.subject}: {finding.text}")
+        show(folded(f"{MARKS[finding.level]}  {finding.subject}: {finding.text}", 6))
         if finding.fix and finding.level != "ok":
-            show(f"      → {finding.fix}")
+            show(folded(f"      → {finding.fix}", 8))
 
 
 def failures(findings: Sequence[Finding]) -> int:

@@ -159,7 +159,7 @@ def _ask_secrets(platforms: Sequence[Platform]) -> dict[str, str]:
         if len(groups) == 1 or set_already or not sys.stdin.isatty():
             group = (set_already or groups)[0]
         else:
-            group = _choice(f"{platform.name}_key", f"{platform.title} key kind", groups, None)
+            group = _choice(f"{platform.name}_key", f"Which kind of key for {platform.title}", groups, None)
         for secret in platform.secrets:
             if secret.group == group:
                 found[secret.name] = os.environ.get(secret.name) or _secret(secret.name, secret.hint or secret.name)
@@ -193,10 +193,14 @@ def _text(key: str, question: str, given: str | None, default: str | None = None
 
 
 def _choice(key: str, question: str, options: Sequence[str], given: str | None) -> str:
-    answer = _text(key, f"{question} ({', '.join(options)})", given, options[0])
-    if answer not in options:
-        raise UsageError(f"init: {answer!r} is none of {', '.join(options)}")
-    return answer
+    """One of the options: a typed answer that is none of them is asked for again. Raises UsageError for a given one."""
+    while True:
+        answer = _text(key, f"{question} ({', '.join(options)})", given, options[0])
+        if answer in options:
+            return answer
+        if given is not None:
+            raise UsageError(f"init: {answer!r} is none of {', '.join(options)}")
+        note(f"{answer!r} is none of {', '.join(options)}")
 
 
 def _yes(given: bool | None, question: str, default: bool) -> bool:

@@ -52,6 +52,14 @@ def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
     )
 
 
+def folded(text: str, rest: int) -> str:
+    """The text as it is where it fits or ends in a command to copy; else in lines, the further ones `rest` deep."""
+    if len(text) <= width() or text.startswith(("Next", "Or,")):
+        return text
+    inner = text.lstrip()
+    return wrapped(inner, text[: len(text) - len(inner)], " " * rest)
+
+
 def table(
     head: Sequence[str], rows: Iterable[Sequence[Any]], right: frozenset[int] = frozenset(), *, fit: bool = False
 ) -> str:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from mappings.vocabulary import load_vocabulary
 from sync.cli.output import note, show, show_json, wrapped
 from sync.cli.segments import find, people_of
-from sync.cli.wiring import View, as_of_instant, offline_view, workspace
+from sync.cli.wiring import View, as_of_instant, offline_view, where, workspace
 from sync.clock import iso, local
 from sync.errors import UsageError
 from sync.metrics.export import Format, export_customers
@@ -90,7 +90,7 @@ def run_why(*, who: str, key: str | None, config: Path | None, as_json: bool, as
         others = [its.key for its in found if not its.member and its.missing is None]
         show()
         show(wrapped(", ".join(others) or "none other", "Not in: "))
-        show(f"Ask about one: regulars why {own} KEY")
+        show(f"Ask about one: regulars why {own} KEY{where(config)}")
 
 
 def _person(view: View, who: str) -> int:

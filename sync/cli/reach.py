@@ -12,6 +12,7 @@ from sync.cli.wiring import is_demo, workspace
 from sync.clock import local
 from sync.push import identities
 from sync.push.accounts import claim
+from sync.push.audiences import kind
 from sync.push.guards import people
 from sync.push.reach import Lost, Reach, reach
 from sync.runs import Workspace, metric_settings
@@ -48,14 +49,15 @@ def run(*, key: str, config: Path | None, who: bool, as_json: bool) -> None:
                 _ask(work, segment)
         with work.store.read() as connection:
             found = [reach(connection, destination, segment.key) for destination in work.destinations]
+            names = [its.name if its.limits.by_email else f"{kind(its)}s" for its in work.destinations]
             zone = metric_settings(work.project, connection).zone
     if as_json:
         show_json({"segment": key, "destinations": [_json(its, lost if who else None) for its, lost in found]})
         return
     show(f"{segment.key} ({segment.name})")
-    for its, lost in found:
+    for name, (its, lost) in zip(names, found, strict=True):
         asked = f", as of {local(its.asked_at, zone)}" if its.asked_at else ""
-        show(f"\n{its.destination}{asked}")
+        show(f"\n{name}{asked}")
         _show(its)
         if who:
             _show_who(lost)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
-from sync.cli.output import note, show, show_json
+from sync.cli.output import folded, note, show, show_json
 from sync.cli.segments import members_as_of
 from sync.cli.summary import concerns, run_text
-from sync.cli.wiring import as_of_instant, offline_view, workspace
+from sync.cli.wiring import as_of_instant, offline_view, where, workspace
 from sync.errors import UsageError
 from sync.push.plan_value import BEHIND, Plan
 from sync.push.present import plan_text
@@ -47,7 +47,7 @@ def run_sync(
     )
     with workspace(config, online=True) as work:
         report = run(work, "sync", steps)
-    finish(report, as_json=as_json, with_plan=dry_run, own=_own(work))
+    finish(report, as_json=as_json, with_plan=dry_run, own=_own(work), tail=where(config))
 
 
 def run_pull(*, config: Path | None, full: bool, only: str | None, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def run_plan(
     if as_json:
         show_json(plan.to_json())
     else:
-        _show_plan(plan, _own(work))
+        _show_plan(plan, _own(work), where(config))
     if report.exit:
         _warn(report, plan_shown=not as_json)
         raise typer.Exit(report.exit)
@@ -104,7 +104,7 @@ def run_apply(
     steps = Steps(plan=plan_id is None, apply=True, plan_id=plan_id, force=tuple(force), adopt=adopt)
     with workspace(config, online=True) as work:
         report = run(work, "apply", steps)
-    finish(report, as_json=as_json, own=_own(work))
+    finish(report, as_json=as_json, own=_own(work), tail=where(config))
 
 
 def _plan_of(report: RunReport) -> Plan:
@@ -122,11 +122,13 @@ def _now_only(command: str, as_of: str | None) -> None:
         raise UsageError(f"{command}: --as-of looks back and never writes; {command} works on the present only")
 
 
-def finish(report: RunReport, *, as_json: bool, with_plan: bool = False, own: Collection[str] = ()) -> None:
+def finish(
+    report: RunReport, *, as_json: bool, with_plan: bool = False, own: Collection[str] = (), tail: str = ""
+) -> None:
     """The report on stdout, what wants attention on stderr. Raises Exit with the run's code.
 
     The plan comes last, because it ends with the next command; one that is held is always shown. `own` are the segments
-    that the owner wrote.
+    that the owner wrote; `tail` is what the next command ends with.
     """
     plan_shown = not as_json and report.plan is not None and (with_plan or report.plan.held)
     if as_json:
@@ -135,7 +137,7 @@ def finish(report: RunReport, *, as_json: bool, with_plan: bool = False, own: Co
         show(run_text(report))
     if plan_shown:
         show()
-        _show_plan(_plan_of(report), own)
+        _show_plan(_plan_of(report), own, tail)
     if plan_shown and with_plan:
         show("\nDry run: nothing was written.")
     _warn(report, plan_shown=plan_shown)
@@ -147,11 +149,16 @@ def _warn(report: RunReport, *, plan_shown: bool) -> None:
         note(line)
 
 
-def _show_plan(plan: Plan, own: Collection[str]) -> None:
+def _show_plan(plan: Plan, own: Collection[str], tail: str) -> None:
     """A catalogue entry that cannot be answered is no news in a plan: `segments list` and `status` name it."""
     told = tuple((key, why) for key, why in plan.unavailable if key in own or why == BEHIND)
-    for line in plan_text(replace(plan, unavailable=told)):
-        show(line)
+    show_plan(plan_text(replace(plan, unavailable=told), tail=tail))
+
+
+def show_plan(lines: Iterable[str]) -> None:
+    """Each line within the width, its remarks and guards too."""
+    for line in lines:
+        show(folded(line, 6))
 
 
 def _own(work: Workspace) -> frozenset[str]:

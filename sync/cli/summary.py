@@ -46,7 +46,7 @@ def _worked_out(recomputed: int, store_wide: int) -> str:
     if recomputed:
         parts.append(f"{counted(recomputed, 'customer')} worked out anew")
     if store_wide:
-        parts.append(f"{store_wide:,} changed because time passed or the shop around them did")
+        parts.append(f"the scores of {store_wide:,} moved with time or the shop around them")
     return "; ".join(parts) or "nothing to work out"
 
 
@@ -58,13 +58,20 @@ def _written(report: RunReport) -> Iterator[str]:
         yield "nothing to write"
         return
     head = ("written to", "added", "removed", "refused", "unfinished", "API calls")
-    rows = [(d.destination, d.added, d.removed, d.refused, d.unfinished, d.calls) for d in made]
+    rows = [(_called(report, d.destination), d.added, d.removed, d.refused, d.unfinished, d.calls) for d in made]
     yield table(head, rows, frozenset(range(1, 6)))
     for its in made:
         if its.fields:
             yield f"{its.destination}: profile fields of {people(its.fields)}"
         for reason, number in its.reasons.items():
             yield f"{its.destination}: {number:,} {reason}"
+
+
+def _called(report: RunReport, destination: str) -> str:
+    """The store's own audiences by what they are there; an e-mail platform by its name."""
+    planned = report.plan.audiences if report.plan is not None else ()
+    kinds = {its.kind for its in planned if its.destination == destination and not its.consent}
+    return f"{kinds.pop()}s" if kinds else destination
 
 
 def concerns(report: RunReport, *, plan_shown: bool = False) -> Iterator[str]:

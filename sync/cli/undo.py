@@ -7,8 +7,9 @@ from pathlib import Path
 import typer
 
 from sync.cli.output import note, show, show_json
+from sync.cli.steps import show_plan
 from sync.cli.summary import concerns, run_text
-from sync.cli.wiring import workspace
+from sync.cli.wiring import where, workspace
 from sync.push.present import plan_text
 from sync.push.undo import undoable
 from sync.runs import Steps
@@ -27,8 +28,7 @@ def run(*, target: int, config: Path | None, dry_run: bool, force: list[str], as
     if as_json:
         show_json({**report.to_json(), "undo": plan.to_json()})
     else:
-        for line in plan_text(plan, applied=report.applied is not None):
-            show(line)
+        show_plan(plan_text(plan, applied=report.applied is not None, tail=where(config)))
         show("\nDry run: nothing was written." if dry_run else f"\n{run_text(report)}")
     for line in concerns(report, plan_shown=not as_json):
         note(line)

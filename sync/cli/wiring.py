@@ -72,6 +72,11 @@ def refuse_demo(project: Project) -> None:
         )
 
 
+def where(config: Path | None) -> str:
+    """What a command to copy ends with, so that it finds the same project."""
+    return f" --config {config}" if config is not None else ""
+
+
 def is_demo(config: Path | None) -> bool:
     """True of the demo's folder."""
     return _marked(find_config(config).parent)

@@ -12,7 +12,7 @@ _SKIPPED = {
     "no_email": "without an address of their own",
     "holdout": "held out",
     "not_subscribed": "not subscribed",
-    "suppressed": "suppressed or bounced there",
+    "suppressed": "unsubscribed or suppressed there",
     "not_in_audience": "not in the audience there",
     "refused": "refused before",
     "moved_since": "moved since",
@@ -24,10 +24,13 @@ _SKIPPED = {
 _INDENT = " " * 6
 
 
-def plan_text(plan: Plan, command: str = "regulars", *, applied: bool = False) -> list[str]:
-    """The lines, without colour. Of a plan that was `applied` only what is held is still to be done."""
+def plan_text(plan: Plan, *, applied: bool = False, tail: str = "") -> list[str]:
+    """The lines, without colour. Of a plan that was `applied` only what is held is still to be done.
+
+    Each next command ends with `tail`, such as the flag that says where the project is.
+    """
     lines = [*_changes(plan), *_held(plan), *_left_alone(plan), *([] if applied else _notes(plan))]
-    following = [*_next(plan, command, applied)] if plan.guards or not applied else []
+    following = [*_next(plan, applied, tail)] if plan.guards or not applied else []
     return [*lines, *([""] if following else []), *following]
 
 
@@ -146,24 +149,25 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"About {calls}, {_duration(plan.seconds_estimated)}."
 
 
-def _next(plan: Plan, command: str, applied: bool) -> Iterator[str]:
+def _next(plan: Plan, applied: bool, tail: str) -> Iterator[str]:
     if plan.behind:
-        yield f"Next: {command} derive, and then {command} plan"
+        yield f"Next: regulars derive{tail}, and then regulars plan{tail}"
     if plan.changes and not applied:
-        yield f"Next: {command} apply {plan.id}"
+        yield f"Next: regulars apply {plan.id}{tail}"
     if plan.guards and plan.undoes is not None:
         flags = " ".join(f"--force {guard}" for guard in dict.fromkeys(its.guard for its in plan.guards))
         verb = "Or, with what is held" if plan.changes else "Next, if it is right"
-        yield f"{verb}: {command} undo {plan.undoes} {flags}"
+        yield f"{verb}: regulars undo {plan.undoes} {flags}{tail}"
     elif plan.guards:
         first = plan.guards[0]
         flag = "--adopt" if first.guard == UNKNOWN_LEDGER else f"--force {first.guard}:{first.segment}"
         verb = "Or, with what is held" if plan.changes else "Next"
-        yield f"{verb}: {command} segments show {first.segment}, and if it is right: {command} apply {flag}"
+        look = f"regulars segments show {first.segment}{tail}"
+        yield f"{verb}: {look}, and if it is right: regulars apply {flag}{tail}"
     if not plan.changes and not plan.guards and not plan.behind and plan.undoes is not None:
-        yield f"Next: {command} status"
+        yield f"Next: regulars status{tail}"
     elif not plan.changes and not plan.guards and not plan.behind:
-        yield f"Next: {command} segments list"
+        yield f"Next: regulars segments list{tail}"
 
 
 def _key(its: AudiencePlan) -> str:

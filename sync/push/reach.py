@@ -120,6 +120,7 @@ def _asked(destination: Destination) -> bool:
 
 
 _STATE = "replace(lower(coalesce(c.email_status, 'no state')), '_', ' ')"
+_THERE = "replace(lower(coalesce(i.reason, 'not to be mailed')), '_', ' ')"
 _STANDING = f"({consent.STANDING.format(owned='ledger')})"
 _STRANGERS = f"SELECT count(*) FROM {_STANDING} WHERE reason IS NULL AND known IS NULL"
 _MEMBERS = "SELECT count(*) FROM ledger WHERE destination = :destination AND segment = :segment"
@@ -128,7 +129,7 @@ _IDENTITY = "LEFT JOIN identity i ON i.destination = :destination AND i.email_ke
 _LOST = f"""
 SELECT {OUTWARD.format("c.id")}, s.reason,
        CASE s.reason WHEN 'not_subscribed' THEN {_STATE} || ' in the store'
-                     WHEN 'suppressed' THEN i.reason
+                     WHEN 'suppressed' THEN {_THERE}
                      WHEN 'refused' THEN coalesce(r.reason, '{BY_HAND}')
                      WHEN 'no_email' THEN CASE WHEN s.doubled THEN 'shares the address of an earlier member' END END
 FROM {_STANDING} s JOIN customers c ON c.id = s.customer_id {_IDENTITY}
@@ -138,7 +139,7 @@ WHERE s.reason IS NOT NULL ORDER BY s.reason, c.id
 
 _DISAGREEING = f"""
 SELECT {OUTWARD.format("c.id")}, {_STATE},
-       CASE WHEN i.mailable THEN 'subscribed' ELSE lower(coalesce(i.reason, 'not to be mailed')) END
+       CASE WHEN i.mailable THEN 'subscribed' ELSE {_THERE} END
 FROM {_STANDING} s JOIN customers c ON c.id = s.customer_id
 JOIN identity i ON i.destination = :destination AND i.email_key = c.email_key AND i.remote_id IS NOT NULL
 WHERE (c.email_status = 'SUBSCRIBED' AND NOT i.mailable)

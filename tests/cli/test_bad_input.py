@@ -111,7 +111,7 @@ def test_a_typo_in_a_segment_is_pointed_at(words: tuple[str, ...], shop: TestSho
     assert ran.code == 1
     head = 'segments.toml:4 segment "loyals": '
     if words == ("doctor",):
-        assert f"FAIL  segments: {head}" in ran.out
+        assert f"FAIL segments: {head}" in " ".join(ran.out.split())
         assert "→ regulars segments check shows the place" in ran.out
         check_one_line(ran.err, shop, "doctor: 1 of", "stops a run")
     else:

@@ -65,7 +65,8 @@ def test_a_refused_key_is_not_written_down(shop: TestShop, tmp_path: Path) -> No
     ran = init(shop, folder, env=wrong)
     assert ran.code == 1
     assert ran.out.count("FAIL  shopify: ShopInfo: the key is refused") == 1
-    assert len(ran.out.splitlines()) == len(wrong)
+    assert ran.out.count("FAIL  ") == len(wrong)
+    assert max(map(len, ran.out.splitlines())) <= 100
     check_one_line(ran.err, shop, "init: nothing was written; mend what failed, or write it as it is with --no-check")
     assert not folder.exists()
     assert init(shop, folder, "--no-check", env=wrong).code == 0
@@ -89,6 +90,14 @@ def test_answers_that_end_early_write_nothing(shop: TestShop, tmp_path: Path, mo
     assert ran.code == 2
     check_one_line(ran.err, shop, "init: the answers ended before the last question; nothing was written")
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_slip_at_a_choice_is_asked_again(shop: TestShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a word that is no option costs one line, not the answers before it."""
+    monkeypatch.setattr(sys, "stdin", Typed(["Shopfy", "shopify"]))
+    ran = shop.call("init", str(tmp_path / "mine"))
+    assert ran.err.splitlines()[0].startswith("'Shopfy' is none of shopify")
+    assert "init: the answers ended before the last question" in ran.err.splitlines()[1]
 
 
 def test_an_owner_may_insist(shop: TestShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from connector.errors import ScopeError, WrongShop
 from connector.http import handler_transport
 from connector.wix import WixSettings
 from connector.wix.connection import connect
-from connector.wix.sandbox import SITE_ID
+from connector.wix.sandbox import API_KEY, SITE_ID
 from connector.wix.source import WixSource
 
 CONTACTS = "SCOPE.DC-CONTACTS.READ-CONTACTS"
@@ -90,6 +90,12 @@ def test_doctor_names_what_is_missing(scopes: list[str], subjects: set[str], lev
     assert all(scopes[0] in each.text and each.fix for each in bad)
 
 
+def test_a_key_of_another_site_is_told_once() -> None:
+    """Everything is refused, and one line asks for the site's id instead of eight for permissions."""
+    with pytest.raises(WrongShop, match=r"^wix: .*the key may do nothing on this site; check that \[store\] site_id"):
+        WixSource(connect(_keyed(shop(), SITE_ID.replace("0001", "0002")))).doctor()
+
+
 def test_doctor_says_that_a_site_has_no_list_of_deleted_contacts() -> None:
     """Version 5 is not there: nothing to grant, deletions take longer to be found."""
     (finding,) = (each for each in reader(shop(v5=False)).source.doctor() if each.level != "ok")
@@ -112,6 +118,11 @@ def test_an_app_without_the_right_to_site_properties_knows_its_instance() -> Non
     found = source.shop()
     assert (found.currency, found.zone, len(found.notes)) == ("EUR", "UTC", 2)
     assert [each.subject for each in source.doctor() if each.level == "warning"] == ["time zone"]
+
+
+def _keyed(rig: Rig, site_id: str) -> Access:
+    secrets = {"REGULARS_WIX_API_KEY": API_KEY}
+    return Access(WixSettings(site_id=site_id), secrets, rig.clock, handler_transport(rig.handle))
 
 
 def _app(rig: Rig, site_id: str) -> Access:

@@ -40,7 +40,7 @@ def test_a_first_plan_reads_like_a_colleague(rig: PlanRig) -> None:
         '  + 1,296  − 0  = 1,296  lapsed-vip → mail list "Regulars: Lapsed VIPs"',
         (
             "      1,300 in the segment, left out: 2 without an address of their own (1 shared with an earlier "
-            "member), 1 not subscribed, 1 suppressed or bounced there"
+            "member), 1 not subscribed, 1 unsubscribed or suppressed there"
         ),
         "      a new list, created with the first members",
         "",

@@ -58,9 +58,9 @@ def test_each_step_loses_those_who_are_named(rig: PlanRig) -> None:
     assert lost == (
         Lost("1", "no_email", None),
         Lost("2", "not_subscribed", "unsubscribed in the store"),
-        Lost("3", "suppressed", "HARD_BOUNCE"),
+        Lost("3", "suppressed", "hard bounce"),
     )
-    assert found.disagreements == (Disagreement("3", "subscribed", "hard_bounce"),)
+    assert found.disagreements == (Disagreement("3", "subscribed", "hard bounce"),)
 
 
 def test_tags_lose_nobody(rig: PlanRig) -> None:
