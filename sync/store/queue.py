@@ -83,16 +83,21 @@ def planned_people(
 
 def hushed(conn: Connection, destination: str, segments: Sequence[str]) -> frozenset[str]:
     """Those of the segments into whose audiences most of the plan's additions will go quietly."""
-    rows = conn.exec_driver_sql(
-        "SELECT p.segment FROM plan_op p LEFT JOIN audience a ON a.destination = p.destination "
-        "AND a.segment = p.segment WHERE p.destination = ? AND p.action = 'add' "
-        "AND p.segment IN (SELECT value FROM json_each(?)) GROUP BY p.segment "
-        "HAVING 2 * sum(a.filled_at IS NULL OR p.why IN (SELECT value FROM json_each(?)) OR EXISTS (SELECT 1 "
-        "FROM outbox d WHERE d.destination = p.destination AND d.segment = p.segment "
-        f"AND d.customer_id = p.customer_id AND d.action = 'add' AND d.{_OPEN} AND d.quiet)) > count(*)",
-        (destination, listed(segments), listed(QUIET_WHYS)),
+    filled = conn.exec_driver_sql(
+        "SELECT segment FROM audience WHERE destination = ? AND filled_at IS NOT NULL "
+        "AND segment IN (SELECT value FROM json_each(?))",
+        (destination, listed(segments)),
     )
-    return frozenset(row[0] for row in rows)
+    later = [row[0] for row in filled]
+    rows = conn.exec_driver_sql(
+        "SELECT p.segment FROM plan_op p WHERE p.destination = ? AND p.action = 'add' "
+        "AND p.segment IN (SELECT value FROM json_each(?)) GROUP BY p.segment "
+        "HAVING 2 * sum(p.why IN (SELECT value FROM json_each(?)) OR EXISTS (SELECT 1 FROM outbox d "
+        "WHERE d.destination = p.destination AND d.segment = p.segment AND d.customer_id = p.customer_id "
+        f"AND d.action = 'add' AND d.{_OPEN} AND d.quiet)) > count(*)",
+        (destination, listed(later), listed(QUIET_WHYS)),
+    )
+    return frozenset(segments) - frozenset(later) | {row[0] for row in rows}
 
 
 _PERSON = (
