@@ -8,13 +8,11 @@ from connector.base import Clock
 from connector.klaviyo import API_KEY
 from connector.klaviyo.sandbox import ALL_SCOPES, KlaviyoSandbox
 from connector.sandbox.faults import Faults
-from connector.sandbox.records import email_key
+from connector.sandbox.mailing import addresses, consenting
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
 KEY = "pk_sandbox_only_0000000000"
-DIFFERING = 0.03
-"""The share of people whose consent there is not what the shop holds."""
 
 
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
@@ -25,9 +23,7 @@ def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) 
     simulator = KlaviyoSandbox(
         clock=clock, api_key=KEY, scale=scale, faults=faults, scopes=ALL_SCOPES - set(world.denied)
     )
-    addresses = list(dict.fromkeys(key for person in world.customers.values() if (key := email_key(person.email))))
     rng = Random(7)  # noqa: S311
-    agreed = {email_key(its.email) for its in world.customers.values() if its.email_consent == "SUBSCRIBED"}
-    consenting = {address for address in addresses if (address in agreed) != (rng.random() < DIFFERING)}
-    simulator.seed(addresses, rng, known=0.8, unsubscribed=0.02, suppressed=0.01, consenting=consenting)
+    agreed = consenting(world, rng)
+    simulator.seed(addresses(world), rng, known=0.8, unsubscribed=0.02, suppressed=0.01, consenting=agreed)
     return Installed(simulator, {}, {API_KEY: KEY})

@@ -10,7 +10,7 @@ import base64
 import binascii
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from random import Random
 from typing import Any
 from urllib.parse import unquote
@@ -83,14 +83,20 @@ class MailchimpSandbox:
         transactional: float = 0.0,
         pending: float = 0.0,
         archived: float = 0.0,
+        consenting: Container[str] | None = None,
     ) -> None:
-        """Members for a share `known` of the addresses, shares of these not subscribed, since up to two years ago."""
+        """Members for a share `known` of the addresses, shares of these not subscribed, since up to two years ago.
+
+        Of the others those `consenting` are subscribed (None: all), and the rest only ever bought something.
+        """
         shares = (unsubscribed, cleaned, pending, transactional, archived)
         names = (*STATUSES[1:], "archived")
         now = self.audience.now()
         for address in addresses:
             if rng.random() < known and self.audience.find(address) is None:
                 status = rng.choices((*names, "subscribed"), (*shares, max(0.0, 1 - sum(shares))))[0]
+                if status == "subscribed" and not (consenting is None or address in consenting):
+                    status = "transactional"
                 self.audience.add(address, status, at=now - rng.randrange(1, _DAYS * 86_400))
 
     def handle(self, request: Request) -> Reply:

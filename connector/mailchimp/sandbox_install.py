@@ -8,7 +8,7 @@ from connector.base import Clock
 from connector.mailchimp import API_KEY
 from connector.mailchimp.sandbox import MailchimpSandbox
 from connector.sandbox.faults import Faults
-from connector.sandbox.records import email_key
+from connector.sandbox.mailing import addresses, consenting
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 
@@ -16,9 +16,10 @@ KEY = "sandbox_only_0000000000-us19"
 
 
 def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) -> Installed:
-    """An audience that knows most of the shop's people; a few opted out, bounced or only ever bought something.
+    """An audience that knows most of the shop's people, and holds the same consent as the shop for nearly all of them.
 
-    The shop's people live at example.com, which Mailchimp otherwise takes for made up.
+    A few opted out, bounced or only ever bought something. The shop's people live at example.com, which Mailchimp
+    otherwise takes for made up.
     """
     simulator = MailchimpSandbox(
         clock=clock,
@@ -28,7 +29,9 @@ def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) 
         refuse_example_com=False,
         forbidden=set(world.denied),
     )
-    addresses = list(dict.fromkeys(key for person in world.customers.values() if (key := email_key(person.email))))
     rng = Random(7)  # noqa: S311
-    simulator.seed(addresses, rng, known=0.8, unsubscribed=0.02, cleaned=0.01, transactional=0.03)
+    agreed = consenting(world, rng)
+    simulator.seed(
+        addresses(world), rng, known=0.8, unsubscribed=0.02, cleaned=0.01, transactional=0.03, consenting=agreed
+    )
     return Installed(simulator, {"audience_id": simulator.audience.id}, {API_KEY: KEY})

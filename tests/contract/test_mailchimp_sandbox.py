@@ -207,6 +207,14 @@ def test_seeding_spreads_people_over_statuses_and_time() -> None:
     assert max(member.last_changed for member in rig.audience.members.values()) < rig.clock.now()
 
 
+def test_who_never_agreed_is_no_subscriber() -> None:
+    """People known there without consent are contacts who only bought something."""
+    rig = Rig()
+    rig.sandbox.seed(["ann@example.org", "bob@example.org"], Random(1), known=1.0, consenting={"ann@example.org"})
+    statuses = {member.address: member.status for member in rig.audience.members.values()}
+    assert statuses == {"ann@example.org": "subscribed", "bob@example.org": "transactional"}
+
+
 def test_a_whole_audience_is_read_and_tagged_without_lingering() -> None:
     """Ten thousand people, page by page: what a page costs does not grow with the audience."""
     rig = Rig()
