@@ -7,14 +7,9 @@ copy differs from it.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
-import sys
-from pathlib import Path
 from typing import Any
 
-from trim_openapi import bare
+from trimming import bare, run
 
 _LIST = "/lists/{list_id}"
 _MEMBER = _LIST + "/members/{subscriber_hash}"
@@ -129,12 +124,5 @@ def _property(name: str, its: dict[str, Any], limits: bool) -> Any:
     return pruned
 
 
-def main(source: Path, target: Path) -> None:
-    raw = source.read_bytes()
-    raw = gzip.decompress(raw) if source.suffix == ".gz" else raw
-    trimmed = trim(json.loads(raw), hashlib.sha256(raw).hexdigest())
-    target.write_text(json.dumps(trimmed, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(trim)

@@ -5,40 +5,24 @@ The schemas are made from the vendor's types (see `origin.json` beside the copie
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
+
+from trimming import bare, unpacked
 
 TARGET = Path(__file__).parents[1] / "tests" / "specs" / "wix"
-PROSE = {"title", "description", "$comment", "examples"}
+TITLES = frozenset({"title"})
 ORIGIN = "types and URL tables of the vendor's public JS SDK (auto_sdk packages), checked 2026-11-21"
-
-
-def bare(node: Any) -> Any:
-    """Without prose. A property may be called "description": only its own prose goes then."""
-    if isinstance(node, list):
-        return [bare(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    kept = {}
-    for name, value in node.items():
-        if name in ("properties", "$defs") and isinstance(value, dict):
-            kept[name] = {inner: bare(its) for inner, its in value.items()}
-        elif name not in PROSE:
-            kept[name] = bare(value)
-    return kept
 
 
 def main(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     digests = {}
     for path in sorted(source.glob("*.json")):
-        raw = path.read_bytes()
-        digests[path.name] = hashlib.sha256(raw).hexdigest()
+        raw, digests[path.name] = unpacked(path)
         whole = json.loads(raw)
-        trimmed = whole if path.name == "examples.json" else bare(whole)
+        trimmed = whole if path.name == "examples.json" else bare(whole, TITLES)
         (target / path.name).write_text(json.dumps(trimmed, separators=(",", ":"), sort_keys=True) + "\n", "utf-8")
     origin = {"source": ORIGIN, "sha256": digests}
     (target / "origin.json").write_text(json.dumps(origin, indent=1, sort_keys=True) + "\n", "utf-8")

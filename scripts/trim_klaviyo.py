@@ -1,4 +1,4 @@
-"""Cut the operations that Regulars calls out of Klaviyo's OpenAPI definition: `trim_openapi.py stable.json[.gz] OUT`.
+"""Cut the operations that Regulars calls out of Klaviyo's OpenAPI definition: `trim_klaviyo.py stable.json[.gz] OUT`.
 
 The definition is https://github.com/klaviyo/openapi, `openapi/stable.json`. Prose and examples go; what an operation
 refers to stays. `x-origin` names the source and how the copy differs from it.
@@ -6,12 +6,9 @@ refers to stays. `x-origin` names the source and how the copy differs from it.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
-import sys
-from pathlib import Path
 from typing import Any
+
+from trimming import bare, run
 
 OPERATIONS = {
     "/api/accounts": ("get",),
@@ -32,19 +29,19 @@ OPERATIONS = {
     "/api/metrics/{id}/flow-triggers": ("get",),
 }
 PATCHES = ("CollectionLinks.next and .prev are nullable: the last page says null",)
-PROSE = {"description", "summary", "example", "examples", "x-klaviyo-operation-aliases"}
+ALIASES = frozenset({"x-klaviyo-operation-aliases"})
 
 
 def trim(whole: dict[str, Any], digest: str) -> dict[str, Any]:
     """The part of the definition that the operations reach."""
     paths = {path: {method: whole["paths"][path][method] for method in its} for path, its in OPERATIONS.items()}
-    paths = bare(paths)
+    paths = bare(paths, ALIASES)
     parts: dict[str, dict[str, Any]] = {"schemas": {}, "responses": {}}
     waiting = references(paths)
     while waiting:
         _, _, kind, name = waiting.pop().split("/")
         if name not in parts[kind]:
-            parts[kind][name] = bare(whole["components"][kind][name])
+            parts[kind][name] = bare(whole["components"][kind][name], ALIASES)
             waiting |= references(parts[kind][name])
     for end in ("next", "prev"):
         parts["schemas"]["CollectionLinks"]["properties"][end]["nullable"] = True
@@ -54,23 +51,8 @@ def trim(whole: dict[str, Any], digest: str) -> dict[str, Any]:
         "sha256": digest,
         "patches": list(PATCHES),
     }
-    info = {**bare(whole["info"]), "x-origin": origin}
+    info = {**bare(whole["info"], ALIASES), "x-origin": origin}
     return {"openapi": whole["openapi"], "info": info, "paths": paths, "components": parts}
-
-
-def bare(node: Any) -> Any:
-    """Without prose. A property may be called "description": only its own prose goes then."""
-    if isinstance(node, list):
-        return [bare(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    kept = {}
-    for name, value in node.items():
-        if name == "properties" and isinstance(value, dict):
-            kept[name] = {inner: bare(its) for inner, its in value.items()}
-        elif name not in PROSE:
-            kept[name] = bare(value)
-    return kept
 
 
 def references(node: Any) -> set[str]:
@@ -83,12 +65,5 @@ def references(node: Any) -> set[str]:
     return own.union(*map(references, node.values()))
 
 
-def main(source: Path, target: Path) -> None:
-    raw = source.read_bytes()
-    raw = gzip.decompress(raw) if source.suffix == ".gz" else raw
-    trimmed = trim(json.loads(raw), hashlib.sha256(raw).hexdigest())
-    target.write_text(json.dumps(trimmed, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(trim)

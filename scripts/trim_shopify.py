@@ -1,6 +1,6 @@
 """Cuts Shopify's Admin API introspection down to what the documents in `connector/shopify/queries` can reach.
 
-    python scripts/trim_specs.py shopify_admin_2026-10.json.gz
+    python scripts/trim_shopify.py shopify_admin_2026-10.json.gz
 
 The input is the Admin API's answer to the introspection query. Kept are the types, fields and arguments that the
 documents use, and besides them the plain values of each kept type with their deprecations, so that a document which
@@ -124,7 +124,7 @@ def main() -> None:
     schema = build_client_schema(body.get("data", body), assume_valid=True)
     documents = [document(name) for name in operations()] + [tags_batch(["r0", "a0"])]
     header = (
-        f"# Shopify Admin API {limits().api.version}, cut by scripts/trim_specs.py to what our documents use.\n"
+        f"# Shopify Admin API {limits().api.version}, cut by scripts/trim_shopify.py to what our documents use.\n"
         f"# Origin: introspection of shopify.dev/docs/api/admin-graphql/{limits().api.version}, "
         f"sha256 {hashlib.sha256(raw).hexdigest()[:16]} ({path.name}).\n\n"
     )
