@@ -86,11 +86,11 @@ def names(destination: Destination, wanted: Iterable[tuple[str, str]]) -> dict[s
 
 
 def sought(kept: Mapping[tuple[str, str], Kept], destination: str, named: Mapping[str, str]) -> list[str]:
-    """Names to look for at the destination: of audiences that have no id yet and shall not lie beside another's."""
+    """Names to look for at the destination: of audiences that have no id yet."""
     asked: list[str] = []
     for key, name in named.items():
         its = kept.get((destination, key))
-        if its is None or (its.remote_id is None and not its.apart):
+        if its is None or its.remote_id is None:
             asked.append(name)
     return sorted(asked)
 
@@ -131,7 +131,7 @@ def place_keyed(
     if kept is not None and len(made) == 1:
         return Place(at, key, name, made[0], kept, renamed_from=_renamed(kept, name))
     ids = tuple(seen.found.get(name, ()))
-    if kept is not None and (kept.apart or not ids):
+    if kept is not None and ((kept.apart and not adopt) or not ids):
         return Place(at, key, name, None, kept)
     if not ids:
         carriers = seen.carriers.get(name.lower(), 0)

@@ -103,3 +103,13 @@ def test_a_list_left_alone_stays_so_until_we_have_our_own(rig: PlanRig, lists: F
     assert rig.sync().exit_code == 0
     assert lists.lists["L9"][1] == set()
     assert lists.lists["L2"] == ("Regulars: VIPs", {"P-p1@example.com"})
+
+
+def test_a_list_left_alone_can_still_be_taken_over(rig: PlanRig, lists: FakeLists) -> None:
+    """Where names are unique ours can never be made: the owner thinks better of it."""
+    colleague(lists, 0)
+    lists.refuse_create = REFUSED
+    assert rig.sync("unknown-ledger").unfinished == 1
+    assert rig.sync().unfinished == 1
+    assert rig.sync("live-flow", adopt=True).exit_code == 0
+    assert lists.state() == {"Regulars: VIPs": ["P-p1@example.com"]}
