@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-from wix_labels_rig import Rig, validator
+from wix_labels_rig import Rig
+from wix_rig import validator
 
 from connector.sandbox.wire import Request
 from connector.wix.sandbox import API_KEY, SITE_ID

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import ValidationError
-from wix_labels_rig import REQUESTS, validator
+from wix_rig import call_of, validator
 
 from connector.errors import BadReply
 from connector.sandbox.records import guid
@@ -35,7 +35,7 @@ CALLS = [
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.operation)
 def test_bodies_fit_the_vendors_schemas(call: Any) -> None:
     """Every body that is sent validates."""
-    validator(f"{REQUESTS[call.operation]}.request").validate(call.json)
+    validator(f"{call_of(call)}.request").validate(call.json)
 
 
 def test_the_schemas_are_strict() -> None:

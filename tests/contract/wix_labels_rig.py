@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import orjson
-from jsonschema import Draft202012Validator
+from wix_rig import NOW, check_reply, check_request
 
 from connector.base import Access, Audience, Op, Person, Receipt, Reply
 from connector.http import handler_transport
@@ -24,27 +21,6 @@ from connector.wix.sandbox import API_KEY as KEY
 from connector.wix.sandbox import SITE_ID, WixSandbox
 from connector.wix.sandbox_labels import work_of
 from sync.clock import ManualClock
-
-NOW = 1_795_000_000
-_SPECS = Path(__file__).parent.parent / "specs" / "wix"
-
-REQUESTS = {
-    "FindOrCreateLabel": "labels_find_or_create",
-    "QueryLabels": "labels_query",
-    "LabelContact": "contacts_label",
-    "UnlabelContact": "contacts_unlabel",
-    "BulkAddRemoveLabels": "contacts_bulk_add_remove_labels",
-    "QueryContacts": "contacts_query",
-}
-REPLIES = {**REQUESTS, "GetBulkJob": "bulk_job_get"}
-
-
-@cache
-def validator(name: str) -> Draft202012Validator:
-    """The schema of a request or response, as `labels_query.request`."""
-    return Draft202012Validator(
-        orjson.loads((_SPECS / f"{name}.json").read_bytes()), format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
 
 
 class Rig:
@@ -105,18 +81,15 @@ class Rig:
 
     def _handle(self, request: Request) -> Reply:
         name = operation(request)
-        if name in REQUESTS:
-            validator(f"{REQUESTS[name]}.request").validate(_asked(request))
+        check_request(request)
         try:
             reply = self.spoil(name, self.sandbox.handle(request))
         except Drop:
             self.seen.append((name, request, None))
             raise
         self.seen.append((name, request, reply))
-        if self._check and reply.headers.get("content-type") == "application/json":
-            schema = REPLIES.get(name) if reply.status == 200 else "error"
-            if schema:
-                validator(f"{schema}.response").validate(orjson.loads(reply.body))
+        if self._check:
+            check_reply(request, reply)
         return reply
 
 
@@ -129,13 +102,6 @@ def operation(request: Request) -> str:
         if route.method == request.method and route.pattern.fullmatch(request.path):
             return route.operation
     return request.path
-
-
-def _asked(request: Request) -> Any:
-    if request.method == "DELETE":
-        assert not request.body
-        return {"labelKeys": [value for _, value in request.query]}
-    return orjson.loads(request.body)
 
 
 def ops(audience: Audience, people: Sequence[Customer], action: str = "add", *, first: int = 1) -> list[Op]:
