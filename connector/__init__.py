@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from connector.base import Platform
 
-PLATFORMS = ("shopify", "wix", "klaviyo", "mailchimp")
+PLATFORMS = {"shopify": "store", "wix": "store", "klaviyo": "destination", "mailchimp": "destination"}
+"""By name: a store is read and written to, a destination only written to."""
 
 
 def load_platform(name: str) -> Platform:
@@ -19,9 +20,9 @@ def load_platform(name: str) -> Platform:
 
 def stores() -> tuple[str, ...]:
     """Names of the platforms that can be read."""
-    return tuple(name for name in PLATFORMS if load_platform(name).source is not None)
+    return tuple(name for name, role in PLATFORMS.items() if role == "store")
 
 
 def destinations() -> tuple[str, ...]:
     """Names of the platforms that are destinations only."""
-    return tuple(name for name in PLATFORMS if load_platform(name).source is None)
+    return tuple(name for name, role in PLATFORMS.items() if role == "destination")

@@ -132,11 +132,18 @@ def render(sections: Sections) -> str:
 
 
 def write_folder(folder: Path, config: str, secrets: Mapping[str, str]) -> None:
-    """The two files of a project folder, 0600."""
+    """The two files of a project folder, 0600. What else stands in an `.env` that is there stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("regulars.toml", config), (".env", "".join(f"{k}={v}\n" for k, v in secrets.items()))):
-        descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    keys = folder / ".env"
+    kept = keys.read_text(encoding="utf-8").splitlines() if keys.is_file() else []
+    kept = [line for line in kept if line.partition("=")[0].strip() not in secrets]
+    for path, text in (
+        (folder / "regulars.toml", config),
+        (keys, "".join(f"{line}\n" for line in (*kept, *(f"{k}={v}" for k, v in secrets.items())))),
+    ):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)
             file.write(text)
 
 

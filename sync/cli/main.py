@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from connector import destinations, stores
+
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -55,6 +57,9 @@ Force = Annotated[
 OnlyStreams = Annotated[
     str | None, typer.Option("--only-streams", metavar="NAMES", help="Read only these streams, by comma.")
 ]
+Platform = Annotated[
+    str | None, typer.Option("--platform", metavar="NAME", help=f"The store's platform: {' or '.join(stores())}.")
+]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over tags and lists of the same name.")]
 
 
@@ -63,7 +68,7 @@ def demo(
     customers: Annotated[int, typer.Option(help="Size of the made-up shop.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another shop.")] = 7,
     folder: Annotated[Path, typer.Option(help="Where to keep its project folder.")] = Path("regulars-demo"),
-    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform.")] = None,
+    platform: Platform = None,
 ) -> None:
     """Run the main job on a made-up shop: no keys, nothing sent."""
     from sync.cli.demo import run
@@ -74,16 +79,23 @@ def demo(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path(),
-    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform.")] = None,
-    shop: Annotated[str | None, typer.Option(metavar="NAME", help="my-shop or my-shop.myshopify.com.")] = None,
-    site_id: Annotated[str | None, typer.Option(metavar="ID", help="The site, by its id.")] = None,
+    platform: Platform = None,
+    shop: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A shop by its name: my-shop or my-shop.myshopify.com.")
+    ] = None,
+    site_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="A site by its id, as in its dashboard's address.")
+    ] = None,
     tags: Annotated[
         bool | None, typer.Option("--tags/--no-tags", help="Write tags or labels back to the store.")
     ] = None,
     to: Annotated[
-        list[str] | None, typer.Option("--to", metavar="NAME", help="Push to klaviyo or mailchimp; repeatable.")
+        list[str] | None,
+        typer.Option("--to", metavar="NAME", help=f"Push to {' or '.join(destinations())}; repeatable."),
     ] = None,
-    audience_id: Annotated[str | None, typer.Option(metavar="ID", help="The audience that gets tags.")] = None,
+    audience_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The Mailchimp audience that gets tags.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any other setting; repeatable.")
     ] = None,
@@ -338,7 +350,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def sandbox(
-    platform: Annotated[str | None, typer.Option(metavar="NAME", help="The store's platform in the folder.")] = None,
+    platform: Platform = None,
     data: Annotated[Path | None, typer.Option(help="A shop's tables; otherwise a made-up shop.")] = None,
     folder: Annotated[Path, typer.Option(help="Where to write the project folder.")] = Path("regulars-sandbox"),
     port_base: Annotated[int, typer.Option(help="First port; one per platform.")] = 9001,

@@ -44,6 +44,16 @@ def test_it_writes_a_private_folder_after_trying_the_keys(shop: TestShop, tmp_pa
     assert (pulled.code, pulled.err) == (0, "")
 
 
+def test_keys_of_others_stay_in_the_folders_env(shop: TestShop, tmp_path: Path) -> None:
+    """Only our keys are replaced, and from now on nobody else reads the file."""
+    keys = tmp_path / ".env"
+    keys.write_text("# mine\nOTHER=1\nREGULARS_SHOPIFY_TOKEN=old\n")
+    assert init(shop, tmp_path, env=secrets(shop)).code == 0
+    assert keys.read_text().startswith("# mine\nOTHER=1\nREGULARS_")
+    assert "old" not in keys.read_text()
+    assert keys.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("name", ["sandbox-shop", "https://sandbox-shop.myshopify.com/", "SANDBOX-SHOP"])
 def test_the_shops_name_is_completed(name: str, shop: TestShop, tmp_path: Path) -> None:
     """What an owner types becomes the address in the file."""

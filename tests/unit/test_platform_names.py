@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from connector import PLATFORMS, destinations, load_platform, stores
+
 ROOT = Path(__file__).parents[2]
 NAMES = re.compile("wix", re.IGNORECASE)
 COMMON = [
@@ -43,3 +45,11 @@ def test_only_the_registry_is_excepted(tmp_path: Path) -> None:
     file = tmp_path / "a.py"
     file.write_text('PLATFORMS = (\n    "shop",\n    "wix",\n)\n# the guid of WiX\n')
     assert [each.group() for each in NAMES.finditer(text(file))] == ["WiX"]
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_the_registry_says_what_each_platform_is(name: str) -> None:
+    """A store can be read; everything can be written to."""
+    platform = load_platform(name)
+    assert platform.name == name
+    assert (name in stores(), name in destinations()) == (platform.source is not None, platform.source is None)
