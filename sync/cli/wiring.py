@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,20 +88,11 @@ def _marked(folder: Path) -> bool:
 
 @contextmanager
 def _paced(store: Store, paces: Mapping[str, Budgets], clock: Clock) -> Iterator[None]:
-    """Limits as the last run left them, failed or not, so that a run started right after it does not burst."""
+    """Limits as the last run left them, so that a run started right after it does not burst."""
     with store.read() as connection:
         for name, budgets in paces.items():
             budgets.restore(state.get_meta(connection, f"pace:{name}", {}), clock.now())
-    try:
-        yield
-    except BaseException:
-        with suppress(Exception):
-            _keep_pace(store, paces, clock)
-        raise
-    _keep_pace(store, paces, clock)
-
-
-def _keep_pace(store: Store, paces: Mapping[str, Budgets], clock: Clock) -> None:
+    yield
     with store.begin() as connection:
         for name, budgets in paces.items():
             state.set_meta(connection, f"pace:{name}", budgets.snapshot(clock.now()))
