@@ -252,11 +252,6 @@ class World(Register):
             self.touch(customer)
         return bool(gone)
 
-    def set_tags(self, customer: Customer, tags: Iterable[str]) -> None:
-        """Replace all tags."""
-        customer.tags = {tag.casefold(): tag for tag in tags}
-        self.touch(customer)
-
     def merge(self, loser: Customer, survivor: Customer, *, at: int | None = None) -> None:
         """`loser` becomes part of `survivor`: orders and carts move without a new date of change, tags are united."""
         if loser is survivor:

@@ -46,7 +46,7 @@ def _worked_out(recomputed: int, store_wide: int) -> str:
     if recomputed:
         parts.append(f"{counted(recomputed, 'customer')} worked out anew")
     if store_wide:
-        parts.append(f"the scores of {store_wide:,} moved with time or the shop around them")
+        parts.append(f"the scores of {store_wide:,} moved with time or the shop")
     return "; ".join(parts) or "nothing to work out"
 
 
@@ -98,7 +98,8 @@ def _held_in_short(report: RunReport) -> Iterator[str]:
     if guards:
         names = ", ".join(dict.fromkeys(its.guard for its in guards))
         audiences = counted(len({(its.destination, its.segment) for its in guards}), "audience")
-        yield f"{audiences} held by {names} and not written; `regulars plan` says why and what lets them pass"
+        undo = f"undo {report.plan.undoes} --dry-run" if report.plan and report.plan.undoes is not None else "plan"
+        yield f"{audiences} held by {names} and not written; `regulars {undo}` says why and what lets them pass"
 
 
 def _held(report: RunReport) -> Iterator[str]:

@@ -160,7 +160,10 @@ def _next(plan: Plan, applied: bool, tail: str) -> Iterator[str]:
         yield f"{verb}: regulars undo {plan.undoes} {flags}{tail}"
     elif plan.guards:
         first = plan.guards[0]
-        flag = "--adopt" if first.guard == UNKNOWN_LEDGER else f"--force {first.guard}:{first.segment}"
+        here = [
+            its.guard for its in plan.guards if (its.destination, its.segment) == (first.destination, first.segment)
+        ]
+        flag = " ".join("--adopt" if its == UNKNOWN_LEDGER else f"--force {its}:{first.segment}" for its in here)
         verb = "Or, with what is held" if plan.changes else "Next"
         look = f"regulars segments show {first.segment}{tail}"
         yield f"{verb}: {look}, and if it is right: regulars apply {flag}{tail}"

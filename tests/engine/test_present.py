@@ -76,6 +76,20 @@ def test_what_is_held_names_its_flag_and_the_way_to_look(rig: PlanRig) -> None:
     assert "  mass-remove: tags: vip: 19 of 20 members (95%, over 30%) would leave" in forced
 
 
+def test_every_guard_of_the_audience_is_in_the_next_command(rig: PlanRig) -> None:
+    """One flag alone would leave it held by the other; what the command ends with comes last."""
+    rig.destinations = [FakeTags()]
+    rig.people(range(1, 21))
+    rig.segment(Wish("vip", "VIPs"), range(1, 21))
+    rig.sync()
+    rig.segment(Wish("vip", "VIPs"), [])
+    last = plan_text(rig.plan(), tail=" --config shop")[-1]
+    assert last == (
+        "Next: regulars segments show vip --config shop, and if it is right: "
+        "regulars apply --force mass-remove:vip --force emptied:vip --config shop"
+    )
+
+
 def test_what_was_not_derived_leads_to_derive(rig: PlanRig) -> None:
     """The segment is named with the command that it waits for."""
     rig.destinations = [FakeTags()]
