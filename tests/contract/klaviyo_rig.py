@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 from klaviyo_openapi import check_hollow, check_reply, check_request, is_hollow
+from scripted import Instead
 
 from connector.base import Access, Audience, Op, Person, Receipt, Reply
 from connector.http import handler_transport
@@ -19,8 +20,6 @@ from connector.sandbox.wire import Drop, Request
 from sync.clock import ManualClock
 
 NOW = 1_795_000_000
-
-Instead = Callable[[Request], Reply | Drop | None]
 
 
 class Rig:
@@ -100,19 +99,6 @@ def strangers(audience: Audience, addresses: Iterable[str | None], first: int = 
 def _op(number: int, action: str, audience: Audience, email: str | None, remote_id: str | None) -> Op:
     person = Person(number, email, remote_id, id=f"c{number}")
     return Op(number, action, audience, person, since=NOW - 86_400)  # type: ignore[arg-type]
-
-
-def times(count: int, reply: Reply | Drop, method: str = "", path: str = "") -> Instead:
-    """`reply` to the first `count` requests of that method whose path contains `path`."""
-    left = [count]
-
-    def script(request: Request) -> Reply | Drop | None:
-        if left[0] and method in ("", request.method) and path in request.path:
-            left[0] -= 1
-            return reply
-        return None
-
-    return script
 
 
 def error(status: int, *entries: tuple[str, str, str | None], headers: dict[str, str] | None = None) -> Reply:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import orjson
 from mailchimp_openapi import check_reply, check_request
+from scripted import Instead
 
 from connector.base import Reply
 from connector.http import handler_transport
@@ -19,8 +20,6 @@ from sync.clock import ManualClock
 
 NOW = 1_795_000_000
 HOST = "us19.api.mailchimp.com"
-
-Instead = Callable[[Request], Reply | Drop | None]
 
 
 class Rig:
@@ -96,19 +95,6 @@ class Rig:
 def md5(address: str) -> str:
     """The hash of exactly this text."""
     return hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()
-
-
-def times(count: int, reply: Reply | Drop, method: str = "", path: str = "") -> Instead:
-    """`reply` to the first `count` requests of that method whose path contains `path`."""
-    left = [count]
-
-    def script(request: Request) -> Reply | Drop | None:
-        if left[0] and method in ("", request.method) and path in request.path:
-            left[0] -= 1
-            return reply
-        return None
-
-    return script
 
 
 def problem(status: int, title: str, detail: str = "", errors: Mapping[str, str] | None = None) -> Reply:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from klaviyo_rig import Rig, adds, error, removes, strangers, times
+from klaviyo_rig import Rig, adds, error, removes, strangers
+from scripted import times
 
 from connector.base import Audience, Op, Person
 

@@ -6,7 +6,8 @@ import dataclasses
 
 import orjson
 import pytest
-from klaviyo_rig import NOW, Rig, adds, error, removes, strangers, times
+from klaviyo_rig import NOW, Rig, adds, error, removes, strangers
+from scripted import times
 
 from connector.base import Audience, Op, Person, Reply
 from connector.errors import ScopeError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from klaviyo_rig import Rig, adds, error, removes, strangers, times
+from klaviyo_rig import Rig, adds, error, removes, strangers
+from scripted import times
 
 from connector.base import Reply
 from connector.klaviyo.wire_imports import create_job, groups

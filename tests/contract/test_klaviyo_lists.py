@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from klaviyo_rig import Rig, times
+from klaviyo_rig import Rig
+from scripted import times
 
 from connector.base import Audience
 from connector.klaviyo.wire import DailyLimit

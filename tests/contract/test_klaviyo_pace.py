@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from klaviyo_rig import NOW, Instead, Rig, adds, error, times
+from klaviyo_rig import NOW, Rig, adds, error
+from scripted import Instead, times
 
 from connector.base import Reply
 from connector.budget import Budgets

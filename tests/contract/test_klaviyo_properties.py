@@ -6,8 +6,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from klaviyo_rig import Rig, adds, error, removes, strangers, times
+from klaviyo_rig import Rig, adds, error, removes, strangers
 from pydantic import ValidationError
+from scripted import times
 
 from connector.base import Audience, Op, Person, Reply
 from connector.errors import Unavailable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from klaviyo_rig import NOW, Rig, adds, error, strangers, times
+from klaviyo_rig import NOW, Rig, adds, error, strangers
+from scripted import times
 
 from connector.base import Audience, Reply
 from connector.errors import AuthError, BadReply, BadRequest, ScopeError, Stopped, Unavailable

@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
-from mailchimp_rig import NOW, edge, problem, times
+from mailchimp_rig import NOW, edge, problem
 from mailchimp_tagging import Tagging, adds, strangers
+from scripted import times
 
 from connector.base import Receipt, Reply
 from connector.errors import Unavailable

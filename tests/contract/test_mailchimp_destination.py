@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from mailchimp_rig import NOW, problem, times
+from mailchimp_rig import NOW, problem
 from mailchimp_tagging import Tagging, removes
+from scripted import times
 
 from connector.base import Audience, Reply
 from connector.errors import AuthError, BadRequest, Unavailable, WrongShop

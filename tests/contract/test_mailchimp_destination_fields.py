@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from mailchimp_rig import times
 from mailchimp_tagging import Tagging
+from scripted import times
 
 from connector.base import FieldWrite, Person
 from connector.errors import BadRequest

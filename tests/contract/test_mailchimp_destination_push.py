@@ -21,8 +21,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailchimp_rig import problem, times
+from mailchimp_rig import problem
 from mailchimp_tagging import Tagging, adds, op, removes, strangers
+from scripted import times
 
 from connector.base import Audience, Op, Person, Receipt, Reply
 from connector.mailchimp.wire_members import subscriber_hash

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mailchimp_rig import edge, problem, times
+from mailchimp_rig import edge, problem
 from mailchimp_tagging import Tagging, adds, removes, strangers
+from scripted import times
 
 from connector.base import Access, Audience, FieldWrite, Reply
 from connector.errors import AuthError, BadReply, BadRequest, ScopeError, Stopped, Unavailable, WrongShop
