@@ -178,21 +178,38 @@ class Contacts:
             return names
 
     def _add_consent(self, found: Sequence[dict[str, Any]]) -> None:
-        """From the subscriptions of the addresses; an address that is not listed there was never set."""
-        if not found or self._connection.learnt.get(_CONSENT) is False:
-            return
-        addresses = {str(email_of(each)).strip().lower(): each for each in found}
-        for chunk in chunks(list(addresses), limits().pages.subscriptions):
+        """From the subscriptions of the addresses; an address that is not listed there was never set.
+
+        Where they may not be read, what is stored of the consent stays: it is not lost because we are not told.
+        """
+        addresses = list({_address(each): each for each in found})
+        for chunk in chunks(addresses, limits().pages.subscriptions):
+            if self._connection.learnt.get(_CONSENT) is False:
+                break
             try:
-                body = self._connection.read(wire.subscriptions(chunk))
+                listed = self._subscriptions(chunk)
             except (ScopeError, NotFound) as error:
                 self._without(_CONSENT, error)
-                return
-            listed = {str(each.get("email")).strip().lower(): each for each in records(body, "subscriptions")}
+                break
             for each in found:
-                address = str(email_of(each)).strip().lower()
-                if address in chunk:
-                    each["ourConsent"] = listed.get(address, {"subscriptionStatus": "NOT_SET"})
+                if _address(each) in chunk:
+                    each["ourConsent"] = listed.get(_address(each), {"subscriptionStatus": "NOT_SET"})
+        for each in found:
+            if "ourConsent" not in each:
+                each[WITHHELD] = (*each.get(WITHHELD, ()), "email_status")
+
+    def _subscriptions(self, addresses: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """By address. One that Wix will not look for spoils only itself: nothing is known of it."""
+        try:
+            body = self._connection.read(wire.subscriptions(addresses))
+        except NotFound:
+            raise
+        except Refused:
+            if len(addresses) == 1:
+                return {}
+            half = len(addresses) // 2
+            return self._subscriptions(addresses[:half]) | self._subscriptions(addresses[half:])
+        return {str(each.get("email")).strip().lower(): each for each in records(body, "subscriptions")}
 
     def _add_v5(self, found: Sequence[dict[str, Any]]) -> bool:
         """What version 5 adds; False where the site does not have it."""
@@ -223,3 +240,7 @@ def chunks(values: Sequence[str], size: int) -> Iterator[list[str]]:
     """The values in portions of at most `size`."""
     for at in range(0, len(values), size):
         yield list(values[at : at + size])
+
+
+def _address(contact: Mapping[str, Any]) -> str:
+    return str(email_of(contact)).strip().lower()
