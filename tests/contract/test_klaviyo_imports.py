@@ -113,7 +113,7 @@ def test_who_was_suppressed_meanwhile_does_not_join(rig: Rig) -> None:
     receipts = rig.push(strangers(audience, ["out@example.org", "in@example.org", "gone@example.org"]))
 
     assert [(receipts[number].outcome, receipts[number].reason) for number in (1, 2, 3)] == [
-        ("refused", "UNSUBSCRIBE"),
+        ("refused", "UNSUBSCRIBED"),
         ("done", None),
         ("refused", "HARD_BOUNCE"),
     ]
