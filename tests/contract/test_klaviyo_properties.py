@@ -99,7 +99,7 @@ def test_somebody_known_by_now_is_not_made_again(rig: Rig) -> None:
 
     assert UPSERT not in rig.names()
     assert (values(ann), values(out)) == (["vip"], [])
-    assert (receipts[2].outcome, receipts[2].reason, receipts[9].outcome) == ("refused", "UNSUBSCRIBE", "done")
+    assert (receipts[2].outcome, receipts[2].reason, receipts[9].outcome) == ("refused", "UNSUBSCRIBED", "done")
 
 
 def test_somebody_who_opted_out_in_between_loses_the_value_again(rig: Rig) -> None:
@@ -110,7 +110,7 @@ def test_somebody_who_opted_out_in_between_loses_the_value_again(rig: Rig) -> No
 
     receipts = rig.push(strangers(VIP, ["out@example.org"]))
 
-    assert (receipts[1].outcome, receipts[1].reason, values(out)) == ("refused", "UNSUBSCRIBE", [])
+    assert (receipts[1].outcome, receipts[1].reason, values(out)) == ("refused", "UNSUBSCRIBED", [])
     assert rig.account.consent_states() == before
 
 
