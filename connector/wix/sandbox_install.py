@@ -6,6 +6,7 @@ from random import Random
 
 from connector.base import Clock
 from connector.sandbox.faults import Faults
+from connector.sandbox.records import guid
 from connector.sandbox.wire import Installed
 from connector.sandbox.world import World
 from connector.wix.sandbox import API_KEY, SITE_ID, WixSandbox
@@ -27,4 +28,4 @@ def install(world: World, *, clock: Clock, scale: float, faults: Faults | None) 
     settings: dict[str, str | int] = {"platform": "wix", "site_id": SITE_ID}
     if scale != 1.0:
         settings["requests_per_minute"] = max(1, int(PER_MINUTE * SHARE * scale))
-    return Installed(simulator, settings, {"REGULARS_WIX_API_KEY": API_KEY})
+    return Installed(simulator, settings, {"REGULARS_WIX_API_KEY": API_KEY}, record_id=guid)
