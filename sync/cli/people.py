@@ -36,7 +36,13 @@ def run_export(
         ids = None if segment is None else people_of(work, find(work, segment), view, instant)
         with _private(output) as file:
             count = export_customers(
-                view.connection, file, format=format_, now=view.now, currency=view.settings.currency, ids=ids
+                view.connection,
+                file,
+                format=format_,
+                now=view.now,
+                currency=view.settings.currency,
+                sources_read=view.sources_read,
+                ids=ids,
             )
     if output is not None:
         note(f"{count:,} customers written to {output}")

@@ -29,9 +29,12 @@ def export_customers(
     format: Format,  # noqa: A002
     now: int,
     currency: str,
+    sources_read: frozenset[str] | None = None,
     ids: Collection[int] | None = None,
 ) -> int:
     """Write live customers in the order of their keys, all or these `ids` (keys). Returns how many there were.
+
+    What is made of a source that is not among `sources_read` (None: all are) is not known: missing, and not 0.
 
     customer_id comes first, the platform's own id as text, then the attributes that have data, in the vocabulary's
     order. Money is a decimal with the currency's own number of places (averages with more), dates are ISO 8601 in UTC,
@@ -42,7 +45,9 @@ def export_customers(
     places = exponent(currency)
     text = format == "csv"
     names = ["customer_id", *(one.name for one in attributes)]
-    converters = [_converter(one, places, text) for one in attributes]
+    converters = [
+        _converter(one, places, text) if _known(one, sources_read) else _unknown(one, text) for one in attributes
+    ]
     lists = [_Entries(connection, one.name) if one.kind == "list" else None for one in attributes]
     scalars = [one.name for one in attributes if one.kind != "list"]
     writer = csv.writer(out, lineterminator="\n")
@@ -87,6 +92,15 @@ class _Entries:
 
 def _attributes() -> list[Attribute]:
     return [one for one in load_vocabulary().attributes.values() if is_available(one.name)]
+
+
+def _known(one: Attribute, sources_read: frozenset[str] | None) -> bool:
+    return sources_read is None or sources_read.issuperset((one.source, *one.needs))
+
+
+def _unknown(one: Attribute, text: bool) -> Callable[[Any], Any]:
+    empty = "" if text and one.kind == "list" else None
+    return lambda _value: empty
 
 
 def _converter(one: Attribute, places: int, text: bool) -> Callable[[Any], Any]:

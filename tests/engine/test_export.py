@@ -98,3 +98,12 @@ def test_a_currency_without_decimals(store: Store) -> None:
     with store.read() as connection:
         export_customers(connection, out, format="csv", now=NOW, currency="JPY")
     assert list(csv.DictReader(io.StringIO(out.getvalue())))[1]["amount_spent"] == "1251"
+
+
+def test_what_was_never_read_is_missing_and_not_nought(store: Store) -> None:
+    """A count over a source that no run has read is not known, and so empty."""
+    read = frozenset({"customers", "orders"})
+    _, buyer = csv.DictReader(io.StringIO(written(store, format="csv", sources_read=read)))
+    assert (buyer["number_of_orders"], buyer["open_carts"], buyer["distinct_categories"]) == ("3", "", "")
+    _, buyer = csv.DictReader(io.StringIO(written(store, format="csv", sources_read=read | {"carts", "products"})))
+    assert (buyer["open_carts"], buyer["distinct_categories"]) == ("0", "0")
