@@ -1,5 +1,5 @@
-"""The real shop behind one store platform, in this process, with every e-mail platform beside it. Its clock stands still
-but for waits, so that a night between two runs costs nothing.
+"""The real shop behind one store platform, in this process, with every e-mail platform beside it. Its clock moves only
+by waits and by what a test lets pass.
 
 Orders of more than 300 lines are left out, because one of the store platforms has no such orders.
 REGULARS_PROOF_DATA names the folder of the shop's tables.
@@ -29,7 +29,8 @@ from sync.cli.sandbox import install, write_project
 from sync.cli.wiring import offline_view, workspace
 from sync.clock import ManualClock
 from sync.metrics.export import export_customers
-from sync.runs import RunReport, Steps, run
+from sync.push.audit import Audit
+from sync.runs import RunReport, Steps, run, run_audit
 
 NOW = 1_795_219_200
 HOUR, DAY = 3_600, 86_400
@@ -84,6 +85,11 @@ class Served(TestShop):
         with workspace(self.config, online=True, clock=self.clock, transports=self.transports) as work:
             return run(work, command, steps)
 
+    def audit(self) -> Audit:
+        """What others changed, with nothing chosen."""
+        with workspace(self.config, online=True, clock=self.clock, transports=self.transports) as work:
+            return run_audit(work, (), ())
+
     def export(self) -> dict[int, dict[str, str]]:
         """Every metric of everybody as of the first sync, by the number of the person in the shop."""
         text = io.StringIO()
@@ -128,6 +134,28 @@ class Served(TestShop):
         """The same, one by one: destination, audience, person."""
         return {(*name, person) for name, people in self.audiences().items() for person in people}
 
+    def move(self, pair: Join, *, to: bool) -> None:
+        """Put somebody into an audience, or take them out, as a hand in the platform's screens would."""
+        destination, name, person = pair
+        if destination == "klaviyo":
+            account = self.klaviyo.account
+            roll = next(its for its in account.lists.values() if its.name == name)
+            profile = account.find_person(person)
+            assert profile is not None
+            (account.join if to else account.leave)(roll, profile)
+        elif destination == "mailchimp":
+            audience = self.mailchimp.audience
+            tag, member = audience.tag_named(name), audience.find(person)
+            assert tag is not None
+            assert member is not None
+            (audience.tag if to else audience.untag)(tag, member)
+        elif self.store.platform == "wix":
+            site = self.wix.site
+            label = [its.key for its in site.labels.values() if its.display_name == name]
+            site.relabel(int(person), **{"add" if to else "remove": label})
+        else:
+            (self.world.add_tags if to else self.world.remove_tags)(self.world.customers[int(person)], [name])
+
     def consents(self) -> dict[str, Any]:
         """What both e-mail platforms hold of everybody's consent, by their own ids."""
         mailchimp = self.mailchimp.audience.members.values()
@@ -137,8 +165,7 @@ class Served(TestShop):
         }
 
     def hang_flows(self) -> None:
-        """From now on a live flow begins for everybody who joins one of the lists, and one for everybody who gets one of
-        the tags at Mailchimp."""
+        """From now on a live flow begins for who joins a list, and one for who gets a tag of ours at Mailchimp."""
         account, audience = self.klaviyo.account, self.mailchimp.audience
         for roll in account.lists.values():
             if roll.id not in {flow.list_id for flow in account.flows.values()}:

@@ -14,12 +14,17 @@ from checks import check_nothing_doubled, check_remote_sides
 
 from connector import stores
 from connector.sandbox.changes import KINDS, happen
+from connector.sandbox.records import email_key
+from sync.push.audit import Audit
 from sync.runs import RunReport, Steps
-from tests.proof.served import DAY, EVERYTHING, HOUR, Served
+from tests.proof.served import DAY, EVERYTHING, HOUR, Join, Served
 
 pytestmark = pytest.mark.proof
 
 WRITES = {"shopify": "TagsBatch", "wix": "BulkAddRemoveLabels"}
+STRANGER = "stranger@example.net"
+"""Known to both e-mail platforms, and no customer of the shop."""
+
 EVERYWHERE = ("klaviyo", "mailchimp", "tags")
 SALES = ("order", "reduced order", "refund", "cancellation", "cart", "recovered cart", "consent given")
 """What moves people between segments and takes nobody's leave to be written to."""
@@ -33,6 +38,8 @@ class Killed(BaseException):
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The shop after its first sync. Everybody's consent is as before when the last test is through."""
     shop = Served.open(request.param, tmp_path_factory.mktemp(request.param) / "project")
+    shop.klaviyo.account.add_person(STRANGER, consent="SUBSCRIBED")
+    shop.mailchimp.audience.add(STRANGER)
     before = shop.consents()
     shop.hang_flows()
     report = shop.go()
@@ -67,7 +74,7 @@ def test_every_side_holds_what_membership_says(shop: Served) -> None:
 
 
 def test_a_first_fill_is_taken_back(shop: Served) -> None:
-    """A guard holds it; forced, nothing of ours is left; filled again, everything is as it was."""
+    """A guard holds it; forced, nothing of ours is left but empty audiences; then it can be filled again."""
     filled = shop.sides()
     held = shop.go(Steps(undo=1), "undo")
     assert held.plan is not None
@@ -75,8 +82,8 @@ def test_a_first_fill_is_taken_back(shop: Served) -> None:
     assert shop.sides() == filled
     report = shop.go(Steps(undo=1, apply=True, force=("mass-remove", "emptied")), "undo")
     assert (report.exit, shop.audiences()) == (0, {})
-    report = shop.go(replace(EVERYTHING, force=("undone", "mass-add")))
-    assert (report.exit, shop.sides()) == (0, filled)
+    assert shop.go(replace(EVERYTHING, force=("undone", "mass-add"))).exit == 0
+    check_remote_sides(shop)
 
 
 def test_nobody_joins_by_a_run_without_changes(shop: Served) -> None:
@@ -138,8 +145,7 @@ def test_a_days_changes_are_taken_back(shop: Served) -> None:
         KINDS[SALES[turn % len(SALES)]](shop.world, rng)
     shop.clock.advance(HOUR)
     report = shop.go()
-    after = shop.sides()
-    assert (report.exit, after == before) == (0, False)
+    assert (report.exit, shop.sides() == before) == (0, False)
     assert all(min(its) > 0 for its in written(report).values()), written(report)
     back = shop.go(Steps(undo=report.run, apply=True), "undo")
     assert (back.exit, shop.sides()) == (0, before)
@@ -148,5 +154,81 @@ def test_a_days_changes_are_taken_back(shop: Served) -> None:
     assert held.plan is not None
     assert {guard.guard for guard in held.plan.guards} == {"undone"}
     assert shop.sides() == before
-    shop.go(replace(EVERYTHING, force=("undone",)))
-    assert shop.sides() == after
+    assert shop.go(replace(EVERYTHING, force=("undone",))).exit == 0
+    check_remote_sides(shop)
+
+
+def settle(shop: Served) -> None:
+    """Run every half an hour until nothing changes."""
+    for _ in range(10):
+        shop.clock.advance(HOUR / 2)
+        plan = shop.go().plan
+        assert plan is not None
+        if not plan.changes:
+            return
+    raise AssertionError("something changes in every half an hour")
+
+
+def hand_edits(shop: Served, rng: Random, number: int) -> tuple[set[Join], set[Join]]:
+    """Put people of the shop into audiences and take others out: whom was put in, and whom taken out."""
+    audiences, pairs = shop.audiences(), shop.pairs()
+    everybody = {
+        "tags": {str(number) for number in shop.world.customers},
+        "klaviyo": set[str](),
+        "mailchimp": set[str](),
+    }
+    for person in shop.world.customers.values():
+        address = email_key(person.email)
+        if address and len(shop.world.by_email(address)) == 1:
+            everybody["klaviyo"] |= {address} if shop.klaviyo.account.find_person(address) else set()
+            everybody["mailchimp"] |= {address} if shop.mailchimp.audience.find(address) else set()
+    put: set[Join] = set()
+    taken: set[Join] = set()
+    while len(put) + len(taken) < number:
+        name = rng.choice([its for its in sorted(audiences) if its[0] == "klaviyo" or its[1].startswith("seg")])
+        to = rng.random() < 0.5
+        person = rng.choice(sorted(everybody[name[0]]))
+        if ((*name, person) in pairs) != to:
+            (put if to else taken).add((*name, person))
+    for pair in sorted(put | taken):
+        shop.move(pair, to=pair in put)
+    return put, taken
+
+
+def put_in_strangers(shop: Served) -> set[Join]:
+    """Somebody on a list and under a tag of ours who is no customer of the shop."""
+    names = sorted(name for name in shop.audiences() if name[0] != "tags")
+    strangers = {(*name, STRANGER) for name in (names[0], names[-1])}
+    for pair in strangers:
+        shop.move(pair, to=True)
+    return strangers
+
+
+def audited(shop: Served, found: Audit) -> tuple[set[Join], set[Join], int]:
+    """Whom the audit says others put in and took out, and how many are no customers."""
+    people = {shop.store.id_of(person): person for person in shop.world.customers.values()}
+    sets: dict[str, set[Join]] = {"added": set(), "removed": set()}
+    for its in found.to_json()["audiences"]:
+        assert its["state"] == "there"
+        for kind, pairs in sets.items():
+            for ident in its["people"][kind]:
+                person = people[ident]
+                named = str(person.number) if its["destination"] == "tags" else str(email_key(person.email))
+                pairs.add((its["destination"], its["name"], named))
+    return sets["added"], sets["removed"], sum(its["not_customers"] for its in found.to_json()["audiences"])
+
+
+def test_a_hundred_hand_edits_are_found_and_mended(shop: Served) -> None:
+    """Audience by audience and by person; the next sync puts back whom others took out, and leaves whom they put in."""
+    settle(shop)
+    before = shop.pairs()
+    put, taken = hand_edits(shop, Random(100), 100)
+    strangers = put_in_strangers(shop)
+    assert {pair[0] for pair in put} == {pair[0] for pair in taken} == set(EVERYWHERE)
+    shop.clock.advance(60)
+    assert audited(shop, shop.audit()) == (put, taken, len(strangers))
+    report = shop.go()
+    assert report.exit == 0
+    assert shop.pairs() == before | put | strangers
+    shop.clock.advance(HOUR / 2)
+    assert audited(shop, shop.audit()) == (put, set(), len(strangers))

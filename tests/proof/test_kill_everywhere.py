@@ -1,41 +1,61 @@
-"""Thirty kills spread over pull, derive and apply of a seeded shop, and one in the middle of the real one."""
+"""Random kills spread over the first sync and over the apply of a seeded shop at every store platform, and one in the
+middle of the real shop's.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from kill_rig import Calm, calm_run, check_healed, spread
+from kill_rig import calm_run, check_healed, spread
 
+from connector import stores
 from connector.sandbox.world import World
 from sync.clock import SystemClock
+from tests.proof.kills import Calm, calm_apply, calm_sync, check_apply_healed, check_sync_healed
 
 pytestmark = pytest.mark.proof
 
-POINTS = 30
+SYNCS = {"shopify": 30, "wix": 10}
+APPLIES = dict.fromkeys(stores(), 30)
 
-Case = tuple[Calm, Callable[[], World]]
+
+def parts(kills: Mapping[str, int]) -> pytest.MarkDecorator:
+    """So many kills by platform, the tests of one platform behind one another."""
+    cases = [(platform, part) for platform, number in kills.items() for part in range(number)]
+    return pytest.mark.parametrize(("platform", "part"), cases, indirect=["platform"])
 
 
 @pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
-    """A seeded shop of about 300 people."""
-    now = int(SystemClock().now())
-
-    def make() -> World:
-        return World.generate(seed=23, customers=300, now=now, clock=SystemClock())
-
-    with calm_run(tmp_path_factory.mktemp("calm"), make) as calm:
-        yield calm, make
+def platform(request: pytest.FixtureRequest) -> str:
+    """The store's platform."""
+    return str(request.param)
 
 
-@pytest.mark.parametrize("part", range(POINTS))
-def test_thirty_kills_are_healed(part: int, seeded: Case, tmp_path: Path) -> None:
-    """Everything equals the undisturbed run."""
-    calm, make = seeded
-    check_healed(calm, spread(calm.points, POINTS)[part], tmp_path, make)
+@pytest.fixture(scope="module")
+def synced(platform: str, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """A seeded shop of about 300 people after an undisturbed first sync."""
+    return calm_sync(tmp_path_factory.mktemp("calm"), platform)
+
+
+@pytest.fixture(scope="module")
+def applied(platform: str, tmp_path_factory: pytest.TempPathFactory) -> Calm:
+    """The same shop after its first plan was applied undisturbed."""
+    return calm_apply(tmp_path_factory.mktemp("calm"), platform)
+
+
+@parts(SYNCS)
+def test_a_killed_sync_is_healed(part: int, synced: Calm, tmp_path: Path) -> None:
+    """Wherever in reading, deriving or writing: everything equals the undisturbed run."""
+    check_sync_healed(synced, spread(synced.points, SYNCS[synced.platform])[part], tmp_path)
+
+
+@parts(APPLIES)
+def test_a_killed_apply_is_healed(part: int, applied: Calm, tmp_path: Path) -> None:
+    """Wherever in writing, also between a request and its answer: everything equals the undisturbed run."""
+    check_apply_healed(applied, spread(applied.points, APPLIES[applied.platform])[part], tmp_path)
 
 
 def test_the_real_shop_survives_a_kill(tmp_path: Path) -> None:

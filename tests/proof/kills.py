@@ -1,0 +1,128 @@
+"""Kills a sync, or an apply alone, at a chosen point, and compares what the next sync makes of it with a calm run."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checks import check_nothing_doubled, check_remote_sides
+from kill_rig import KILLED, START, dump
+from kill_rig import sync as killed_sync
+from shop import PinnedClock, TestShop, open_shop
+
+from connector.sandbox.world import World
+from sync.cli.wiring import workspace
+from sync.clock import SystemClock
+from sync.runs import RunReport, Steps, run
+
+KILLER = Path(__file__).with_name("killed_apply.py")
+PEOPLE = 300
+DATABASE = "regulars.db"
+EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
+
+
+class ShopClock(SystemClock):
+    """Stands at the same instant while a shop is set up, so that it is the same shop every time; then it runs."""
+
+    def __init__(self) -> None:
+        self.lead: float | None = None
+
+    def now(self) -> float:
+        return START if self.lead is None else super().now() - self.lead
+
+    def run(self) -> None:
+        self.lead = super().now() - START
+
+
+@contextmanager
+def seeded(folder: Path, platform: str) -> Iterator[TestShop]:
+    """A seeded shop, the same every time, untouched."""
+    clock = ShopClock()
+    world = World.generate(seed=23, customers=PEOPLE, now=START, clock=clock)
+    with open_shop(folder / "project", world, platform=platform, clock=clock) as shop:
+        clock.run()
+        yield shop
+
+
+def step(shop: TestShop, command: str, steps: Steps) -> RunReport:
+    """A run in this process at the pinned instant."""
+    with workspace(shop.config, online=True, clock=PinnedClock(START)) as work:
+        return run(work, command, steps)
+
+
+def sides(shop: TestShop) -> tuple[Any, ...]:
+    """Tags, lists and Mailchimp's tags, ours and others."""
+    return shop.our_tags(), shop.other_tags(), shop.lists(), shop.mail_tags()
+
+
+@dataclass(frozen=True)
+class Calm:
+    """An undisturbed run: the points it passed, and what it left here and at every side.
+
+    Of an apply alone also its plan, and the database as it was when it was planned.
+    """
+
+    platform: str
+    points: int
+    here: dict[str, list[tuple[Any, ...]]]
+    there: tuple[Any, ...]
+    plan: str = ""
+    database: Path | None = None
+
+    def check(self, shop: TestShop, point: int) -> None:
+        """Sync once after the kill, and compare everything."""
+        assert step(shop, "sync", EVERYTHING).exit == 0
+        found = dump(shop)
+        for name, rows in self.here.items():
+            assert found[name] == rows, f"{name} after a kill at point {point} of {self.points}"
+        assert sides(shop) == self.there, f"remote sides after a kill at point {point} of {self.points}"
+        check_nothing_doubled(shop)
+
+
+def calm_sync(folder: Path, platform: str) -> Calm:
+    """A first sync."""
+    with seeded(folder, platform) as shop:
+        assert killed_sync(shop, folder / "points") == 0
+        check_remote_sides(shop)
+        return Calm(platform, int((folder / "points").read_text()), dump(shop), sides(shop))
+
+
+def check_sync_healed(calm: Calm, point: int, folder: Path) -> None:
+    """Kill a first sync at the point."""
+    with seeded(folder, calm.platform) as shop:
+        assert killed_sync(shop, folder / "points", point=point) == KILLED
+        calm.check(shop, point)
+
+
+def calm_apply(folder: Path, platform: str) -> Calm:
+    """Read and plan, keep the database as it is then, apply, and sync."""
+    with seeded(folder, platform) as shop:
+        plan = step(shop, "plan", Steps(pull=True, derive=True, plan=True)).plan
+        assert plan is not None
+        assert {its.destination for its in plan.audiences if its.add} == {"klaviyo", "mailchimp", "tags"}
+        database = Path(shutil.copy(shop.folder / DATABASE, folder))
+        assert _apply(shop, folder / "points", plan.id) == 0
+        assert step(shop, "sync", EVERYTHING).exit == 0
+        check_remote_sides(shop)
+        return Calm(platform, int((folder / "points").read_text()), dump(shop), sides(shop), plan.id, database)
+
+
+def check_apply_healed(calm: Calm, point: int, folder: Path) -> None:
+    """Kill the apply of the same plan at the point."""
+    assert calm.database is not None
+    with seeded(folder, calm.platform) as shop:
+        shutil.copy(calm.database, shop.folder / DATABASE)
+        assert _apply(shop, folder / "points", calm.plan, point=point) == KILLED
+        calm.check(shop, point)
+
+
+def _apply(shop: TestShop, counted: Path, plan: str, *, point: int = 0) -> int:
+    """The plan applied in a process that dies at its Nth point (0: lives); its return code."""
+    ran = shop.run(prelude=(sys.executable, str(KILLER), str(point), str(counted), str(START), plan))
+    assert ran.code in (0, KILLED), ran.err
+    return ran.code
