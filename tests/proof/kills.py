@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,19 @@ from kill_rig import KILLED, START, dump
 from kill_rig import sync as killed_sync
 from shop import PinnedClock, TestShop, open_shop
 
+from connector.base import Clock
 from connector.sandbox.world import World
 from sync.cli.wiring import workspace
 from sync.clock import SystemClock
 from sync.runs import RunReport, Steps, run
+from sync.segments.catalogue import load
 
 KILLER = Path(__file__).with_name("killed_apply.py")
 PEOPLE = 300
 DATABASE = "regulars.db"
+Make = Callable[[Clock], World]
+"""A shop's world by its clock."""
+
 EVERYTHING = Steps(pull=True, derive=True, plan=True, apply=True)
 
 
@@ -39,12 +44,18 @@ class ShopClock(SystemClock):
         self.lead = super().now() - START
 
 
+def seeded(clock: Clock) -> World:
+    """A made-up shop."""
+    return World.generate(seed=23, customers=PEOPLE, now=START, clock=clock)
+
+
 @contextmanager
-def seeded(folder: Path, platform: str) -> Iterator[TestShop]:
-    """A seeded shop, the same every time, untouched."""
+def untouched(folder: Path, platform: str, make: Make) -> Iterator[TestShop]:
+    """The shop, the same every time, served."""
     clock = ShopClock()
-    world = World.generate(seed=23, customers=PEOPLE, now=START, clock=clock)
-    with open_shop(folder / "project", world, platform=platform, clock=clock) as shop:
+    with open_shop(folder / "project", make(clock), platform=platform, clock=clock) as shop:
+        for segment in load(("all",), ()):
+            shop.mailchimp.audience.automate(f"seg:{segment.key}")
         clock.run()
         yield shop
 
@@ -68,6 +79,7 @@ class Calm:
     """
 
     platform: str
+    make: Make
     points: int
     here: dict[str, list[tuple[Any, ...]]]
     there: tuple[Any, ...]
@@ -82,26 +94,27 @@ class Calm:
             assert found[name] == rows, f"{name} after a kill at point {point} of {self.points}"
         assert sides(shop) == self.there, f"remote sides after a kill at point {point} of {self.points}"
         check_nothing_doubled(shop)
+        assert shop.mailchimp.joins == [], f"a first fill started an automation after a kill at point {point}"
 
 
-def calm_sync(folder: Path, platform: str) -> Calm:
+def calm_sync(folder: Path, platform: str, make: Make = seeded) -> Calm:
     """A first sync."""
-    with seeded(folder, platform) as shop:
+    with untouched(folder, platform, make) as shop:
         assert killed_sync(shop, folder / "points") == 0
         check_remote_sides(shop)
-        return Calm(platform, int((folder / "points").read_text()), dump(shop), sides(shop))
+        return Calm(platform, make, int((folder / "points").read_text()), dump(shop), sides(shop))
 
 
 def check_sync_healed(calm: Calm, point: int, folder: Path) -> None:
     """Kill a first sync at the point."""
-    with seeded(folder, calm.platform) as shop:
+    with untouched(folder, calm.platform, calm.make) as shop:
         assert killed_sync(shop, folder / "points", point=point) == KILLED
         calm.check(shop, point)
 
 
-def calm_apply(folder: Path, platform: str) -> Calm:
+def calm_apply(folder: Path, platform: str, make: Make = seeded) -> Calm:
     """Read and plan, keep the database as it is then, apply, and sync."""
-    with seeded(folder, platform) as shop:
+    with untouched(folder, platform, make) as shop:
         plan = step(shop, "plan", Steps(pull=True, derive=True, plan=True)).plan
         assert plan is not None
         assert {its.destination for its in plan.audiences if its.add} == {"klaviyo", "mailchimp", "tags"}
@@ -109,13 +122,13 @@ def calm_apply(folder: Path, platform: str) -> Calm:
         assert _apply(shop, folder / "points", plan.id) == 0
         assert step(shop, "sync", EVERYTHING).exit == 0
         check_remote_sides(shop)
-        return Calm(platform, int((folder / "points").read_text()), dump(shop), sides(shop), plan.id, database)
+        return Calm(platform, make, int((folder / "points").read_text()), dump(shop), sides(shop), plan.id, database)
 
 
 def check_apply_healed(calm: Calm, point: int, folder: Path) -> None:
     """Kill the apply of the same plan at the point."""
     assert calm.database is not None
-    with seeded(folder, calm.platform) as shop:
+    with untouched(folder, calm.platform, calm.make) as shop:
         shutil.copy(calm.database, shop.folder / DATABASE)
         assert _apply(shop, folder / "points", calm.plan, point=point) == KILLED
         calm.check(shop, point)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from kill_rig import calm_run, check_healed, spread
+from kill_rig import spread
 
 from connector import stores
+from connector.base import Clock
 from connector.sandbox.world import World
-from sync.clock import SystemClock
 from tests.proof.kills import Calm, calm_apply, calm_sync, check_apply_healed, check_sync_healed
 
 pytestmark = pytest.mark.proof
@@ -60,12 +60,11 @@ def test_a_killed_apply_is_healed(part: int, applied: Calm, tmp_path: Path) -> N
 
 def test_the_real_shop_survives_a_kill(tmp_path: Path) -> None:
     """Killed half-way through its first sync, the real shop ends where it would have."""
-    data = Path(os.environ["REGULARS_PROOF_DATA"])
 
-    def make() -> World:
-        return World.from_csv(data, clock=SystemClock())
+    def make(clock: Clock) -> World:
+        return World.from_csv(Path(os.environ["REGULARS_PROOF_DATA"]), clock=clock)
 
     (tmp_path / "calm").mkdir()
     (tmp_path / "killed").mkdir()
-    with calm_run(tmp_path / "calm", make) as calm:
-        check_healed(calm, calm.points // 2, tmp_path / "killed", make)
+    calm = calm_sync(tmp_path / "calm", "shopify", make)
+    check_sync_healed(calm, calm.points // 2, tmp_path / "killed")
