@@ -5,7 +5,8 @@ middle of the real shop's.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,40 +23,38 @@ SYNCS = {"shopify": 30, "wix": 10}
 APPLIES = dict.fromkeys(stores(), 30)
 
 
+Calms = Callable[[str], Calm]
+
+
 def parts(kills: Mapping[str, int]) -> pytest.MarkDecorator:
-    """So many kills by platform, the tests of one platform behind one another."""
-    cases = [(platform, part) for platform, number in kills.items() for part in range(number)]
-    return pytest.mark.parametrize(("platform", "part"), cases, indirect=["platform"])
+    """So many kills by platform."""
+    return pytest.mark.parametrize(("platform", "part"), [(name, its) for name in kills for its in range(kills[name])])
 
 
 @pytest.fixture(scope="module")
-def platform(request: pytest.FixtureRequest) -> str:
-    """The store's platform."""
-    return str(request.param)
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Calms:
+    """A seeded shop of about 300 people after an undisturbed first sync, by platform."""
+    return cache(lambda platform: calm_sync(tmp_path_factory.mktemp("calm"), platform))
 
 
 @pytest.fixture(scope="module")
-def synced(platform: str, tmp_path_factory: pytest.TempPathFactory) -> Calm:
-    """A seeded shop of about 300 people after an undisturbed first sync."""
-    return calm_sync(tmp_path_factory.mktemp("calm"), platform)
-
-
-@pytest.fixture(scope="module")
-def applied(platform: str, tmp_path_factory: pytest.TempPathFactory) -> Calm:
-    """The same shop after its first plan was applied undisturbed."""
-    return calm_apply(tmp_path_factory.mktemp("calm"), platform)
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Calms:
+    """The same shop after its first plan was applied undisturbed, by platform."""
+    return cache(lambda platform: calm_apply(tmp_path_factory.mktemp("calm"), platform))
 
 
 @parts(SYNCS)
-def test_a_killed_sync_is_healed(part: int, synced: Calm, tmp_path: Path) -> None:
+def test_a_killed_sync_is_healed(platform: str, part: int, synced: Calms, tmp_path: Path) -> None:
     """Wherever in reading, deriving or writing: everything equals the undisturbed run."""
-    check_sync_healed(synced, spread(synced.points, SYNCS[synced.platform])[part], tmp_path)
+    calm = synced(platform)
+    check_sync_healed(calm, spread(calm.points, SYNCS[platform])[part], tmp_path)
 
 
 @parts(APPLIES)
-def test_a_killed_apply_is_healed(part: int, applied: Calm, tmp_path: Path) -> None:
+def test_a_killed_apply_is_healed(platform: str, part: int, applied: Calms, tmp_path: Path) -> None:
     """Wherever in writing, also between a request and its answer: everything equals the undisturbed run."""
-    check_apply_healed(applied, spread(applied.points, APPLIES[applied.platform])[part], tmp_path)
+    calm = applied(platform)
+    check_apply_healed(calm, spread(calm.points, APPLIES[platform])[part], tmp_path)
 
 
 def test_the_real_shop_survives_a_kill(tmp_path: Path) -> None:
