@@ -12,8 +12,11 @@ MONTHS = 6
 
 
 def remember(site: Site, rng: Random) -> None:
-    """A newsletter a month to those who agreed, and a visit of every third contact in the last weeks."""
-    now = site.world.now()
+    """A newsletter a month to those who agreed, and a visit of every third contact in the last weeks.
+
+    Counted from the beginning of the day: the same shop, opened twice on a day, has the same past.
+    """
+    now = site.world.now() // DAY * DAY
     for back in range(MONTHS, 0, -1):
         site.campaigns.append(_campaign(site, rng, now - 30 * DAY * back + 10 * DAY, f"Newsletter {MONTHS - back + 1}"))
     for customer in list(site.world.customers.values()):

@@ -59,4 +59,5 @@ def open_local(folder: Path, *, platform: str = "shopify", seed: int = 5, custom
     write_project(folder, installed, {}, platform)
     transports = {name: handler_transport(place.simulator) for name, place in installed.items()}
     store = store_side(installed, platform)
+    clock.advance(1)
     yield LocalShop(world, store, *mailers(installed), folder, faults, clock=clock, transports=transports)

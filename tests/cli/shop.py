@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import hurried
 from sides import ShopifySide, StoreSide, WixSide, known_people, mailers, store_side
 
 from connector.base import Clock
@@ -26,7 +27,6 @@ from connector.sandbox.serve import serving
 from connector.sandbox.world import World
 from connector.shopify.sandbox import ShopifySandbox
 from connector.wix.sandbox import WixSandbox
-from sync.cli.main import main
 from sync.cli.sandbox import install, write_project
 from sync.clock import SystemClock
 
@@ -55,7 +55,7 @@ class PinnedClock(QuickClock):
         self.at += max(0.0, seconds)
 
 
-COMMAND = (sys.executable, "-c", "from sync.cli.main import main; main()")
+COMMAND = (sys.executable, str(Path(__file__).with_name("hurried.py")))
 FAST = 1000.0
 
 
@@ -126,7 +126,7 @@ class TestShop:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def call(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
-        """The same command in this process, which saves the start of another."""
+        """The same command in this process, which saves the start of another; what it waits is spent as little."""
         surroundings = {"REGULARS_CONFIG": str(self.config), **self.env, **(env or {})}
         before = {name: os.environ.get(name) for name in surroundings}
         arguments, sys.argv = sys.argv, ["regulars", *words]
@@ -135,7 +135,7 @@ class TestShop:
         out, err = io.StringIO(), io.StringIO()
         try:
             with redirect_stdout(out), redirect_stderr(err):
-                main()
+                hurried.main()
         except SystemExit as ended:
             code = ended.code or 0
         finally:
@@ -158,6 +158,14 @@ class TestShop:
     def people(self) -> dict[int, Customer]:
         """Everybody alive, by the key by which the database knows them."""
         return known_people(self.world, self.store)
+
+    def consent(self) -> dict[str, dict[str, str]]:
+        """Per side what is held of everybody's consent."""
+        return {
+            self.store.platform: {str(its.number): its.email_consent for its in self.world.customers.values()},
+            "klaviyo": {its.id: its.consent for its in self.klaviyo.account.people.values()},
+            "mailchimp": {its.contact_id: its.status for its in self.mailchimp.audience.members.values()},
+        }
 
     def our_tags(self) -> dict[int, set[str]]:
         """Per person of the world the tags (or labels) of our prefix."""

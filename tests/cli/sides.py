@@ -74,7 +74,7 @@ class WixSide:
     """Labels on the site's contacts, which the world does not know."""
 
     platform = "wix"
-    streams = ("customers", "products", "orders", "payments", "carts")
+    streams = ("customers", "products", "orders", "carts", "events", "email_events")
 
     WRITES = (
         "FindOrCreateLabel", "UpdateLabel", "DeleteLabel", "LabelContact", "UnlabelContact", "BulkAddRemoveLabels",

@@ -16,20 +16,21 @@ POINTS = 5
 Case = tuple[Calm, Callable[[], World]]
 
 
-@pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
-    """A seeded shop of about 150 people, and its undisturbed first sync."""
+@pytest.fixture(scope="module", params=[("shopify", 100), ("wix", 50)], ids=["shopify", "wix"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """A seeded shop, and its undisturbed first sync."""
+    platform, customers = request.param
     now = int(SystemClock().now())
 
     def make() -> World:
-        return World.generate(seed=11, customers=150, now=now, clock=SystemClock())
+        return World.generate(seed=11, customers=customers, now=now, clock=SystemClock())
 
-    with calm_run(tmp_path_factory.mktemp("calm"), make) as calm:
+    with calm_run(tmp_path_factory.mktemp("calm"), make, platform=platform) as calm:
         yield calm, make
 
 
 @pytest.mark.parametrize("part", range(POINTS))
 def test_a_killed_first_sync_is_healed_by_the_next(part: int, case: Case, tmp_path: Path) -> None:
-    """Facts, metrics, membership, ledger and both remote sides equal the undisturbed run's."""
+    """Facts, metrics, membership, ledger and all remote sides equal the undisturbed run's."""
     calm, make = case
     check_healed(calm, spread(calm.points, POINTS)[part], tmp_path, make)
