@@ -163,8 +163,8 @@ class TestShop:
         """Per side what is held of everybody's consent."""
         return {
             self.store.platform: {str(its.number): its.email_consent for its in self.world.customers.values()},
-            "klaviyo": {its.id: its.consent for its in self.klaviyo.account.people.values()},
-            "mailchimp": {its.contact_id: its.status for its in self.mailchimp.audience.members.values()},
+            "klaviyo": {its.email: its.consent for its in self.klaviyo.account.people.values()},
+            "mailchimp": {its.address: its.status for its in self.mailchimp.audience.members.values()},
         }
 
     def our_tags(self) -> dict[int, set[str]]:

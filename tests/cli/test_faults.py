@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
-from checks import check_nothing_doubled, check_one_line, check_private, check_remote_sides, dump
+from checks import check_nothing_doubled, check_one_line, check_private, check_remote_sides
+from fault_rig import (
+    ANYWHERE,
+    LOST_ANSWER,
+    TOO_MANY,
+    TOO_MANY_UNTIL,
+    Kind,
+    Lasting,
+    Options,
+    Passing,
+    State,
+    calm_state,
+    check_healed,
+    check_ridden_out,
+    check_stopped_then_healed,
+    passing,
+)
 from local_shop import EVERYTHING, LocalShop, open_local
-from shop import TestShop, open_shop
+from shop import open_shop
 
 from connector.sandbox.changes import happen
 from connector.shopify.sandbox_install import TOKEN
 from sync.runs import Steps
 
-Options = dict[str, Any]
-
-TOO_MANY = ("status", {"status": 429})
-TOO_MANY_UNTIL = ("status", {"status": 429, "retry_after": 2})
-ANYWHERE: list[tuple[str, Options]] = [
-    TOO_MANY,
-    TOO_MANY_UNTIL,
-    ("html_500", {}),
-    ("reset", {}),
-    ("timeout", {}),
-    ("truncated", {}),
-    ("malformed", {}),
-]
-SHOPIFY: list[tuple[str, Options]] = [("throttled", {}), ("server_error", {}), ("partial", {})]
-LOST_ANSWER: list[tuple[str, Options]] = [("act_reset", {}), ("act_timeout", {}), ("act_500", {})]
-ONCE: dict[str, list[tuple[str, Options]]] = {
-    "OrdersPage": [*ANYWHERE, *SHOPIFY],
+CUSTOMERS = 60
+ONCE: dict[str, list[Kind]] = {
+    "OrdersPage": [*ANYWHERE, ("throttled", {}), ("server_error", {}), ("partial", {})],
     "GetProfiles": [TOO_MANY_UNTIL, ("html_500", {}), ("truncated", {}), ("malformed", {})],
     "CreateList": [TOO_MANY, ("reset", {}), ("timeout", {}), ("truncated", {}), *LOST_ANSWER],
     "TagsBatch": [TOO_MANY_UNTIL, ("throttled", {}), ("partial", {}), ("truncated", {}), *LOST_ANSWER],
@@ -45,66 +46,24 @@ ONCE: dict[str, list[tuple[str, Options]]] = {
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[LocalShop]:
     """A shop of 60 people, the same each time."""
-    with open_local(tmp_path / "project") as made:
+    with open_local(tmp_path / "project", customers=CUSTOMERS) as made:
         yield made
 
 
-def state(shop: TestShop) -> dict[str, Any]:
-    """Facts, membership, ledger, and both remote sides."""
-    return dump(shop) | {"our tags": shop.our_tags(), "other tags": shop.other_tags(), "lists": shop.lists()}
-
-
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[State]:
     """What an undisturbed sync of that shop leaves."""
-    with open_local(tmp_path_factory.mktemp("calm") / "project") as shop:
-        assert shop.go().code == 0
-        return state(shop)
+    with calm_state(tmp_path_factory.mktemp("calm") / "project", "shopify", CUSTOMERS) as found:
+        yield found
 
 
-def check_as_calm(shop: LocalShop, calm: dict[str, Any]) -> None:
-    """Everything equals the undisturbed run."""
-    check_remote_sides(shop)
-    check_nothing_doubled(shop)
-    found = state(shop)
-    for name, rows in calm.items():
-        assert found[name] == rows, name
-
-
-def check_healed(shop: LocalShop, calm: dict[str, Any]) -> None:
-    """The same, and one more sync finds nothing to write."""
-    check_as_calm(shop, calm)
-    before = asked_to_write(shop)
-    assert shop.go().code == 0
-    assert asked_to_write(shop) == before
-
-
-def asked_to_write(shop: LocalShop) -> tuple[int, int]:
-    """Requests so far that change something, per side."""
-    klaviyo = shop.klaviyo.requests
-    return shop.shopify.operations["TagsBatch"], sum(n for name, n in klaviyo.items() if not name.startswith("Get"))
-
-
-CASES = [
-    pytest.param(match, kind, options, id="-".join([match, kind, *map(str, options.values())]))
-    for match, kinds in ONCE.items()
-    for kind, options in kinds
-]
-
-
-@pytest.mark.parametrize(("match", "kind", "options"), CASES)
-def test_a_passing_fault_is_ridden_out(
-    match: str, kind: str, options: Options, shop: LocalShop, calm: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("fault", passing(ONCE), ids=str)
+def test_a_passing_fault_is_ridden_out(fault: Passing, shop: LocalShop, calm: State) -> None:
     """One failed answer changes nothing but the time it takes."""
-    fault = shop.faults.add(match, kind, **options)
-    ran = shop.go()
-    assert (ran.code, ran.err) == (0, "")
-    assert fault.fired == 1
-    check_as_calm(shop, calm)
+    check_ridden_out(shop, fault, calm)
 
 
-FOR_EVER = [
+FOR_EVER: list[tuple[str, str, Options, int, tuple[str, ...]]] = [
     ("ShopInfo", "status", {"status": 503}, 4, ("shopify: ShopInfo: HTTP 503; gave up after 8 tries", "request ")),
     ("CustomersPage", "reset", {}, 4, ("shopify: CustomersPage: the connection to", "broke off; gave up")),
     ("OrdersPage", "timeout", {}, 4, ("shopify: OrdersPage: no answer from", "within 60 s; gave up")),
@@ -151,24 +110,15 @@ FOR_EVER = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("match", "kind", "options", "code", "parts"), FOR_EVER, ids=[f"{case[0]}-{case[1]}" for case in FOR_EVER]
-)
+@pytest.mark.parametrize("fault", [Lasting(*each) for each in FOR_EVER], ids=str)
 def test_a_lasting_fault_stops_with_one_line_and_the_next_sync_heals(
-    match: str, kind: str, options: Options, code: int, parts: tuple[str, ...], shop: LocalShop, calm: dict[str, Any]
+    fault: Lasting, shop: LocalShop, calm: State
 ) -> None:
     """The right exit code and one line that names the operation; then everything as if nothing had been."""
-    shop.faults.add(match, kind, times=0, **options)
-    ran = shop.go()
-    assert ran.code == code
-    check_one_line(ran.err, shop, *parts)
-    shop.faults.script.clear()
-    healed = shop.go()
-    assert (healed.code, healed.err) == (0, "")
-    check_healed(shop, calm)
+    check_stopped_then_healed(shop, fault, calm)
 
 
-def test_tags_go_out_while_klaviyo_is_down(shop: LocalShop, calm: dict[str, Any]) -> None:
+def test_tags_go_out_while_klaviyo_is_down(shop: LocalShop, calm: State) -> None:
     """A platform that always answers 503 holds up nobody else; its changes are sent when it is back."""
     shop.faults.add("/api/accounts", "status", status=503, times=0)
     shop.faults.add("/api/profiles", "status", status=503, times=0)
@@ -184,7 +134,7 @@ def test_tags_go_out_while_klaviyo_is_down(shop: LocalShop, calm: dict[str, Any]
     check_healed(shop, calm)
 
 
-def test_klaviyo_down_while_lists_are_written_keeps_its_ops(shop: LocalShop, calm: dict[str, Any]) -> None:
+def test_klaviyo_down_while_lists_are_written_keeps_its_ops(shop: LocalShop, calm: State) -> None:
     """What was not sent stays queued, is counted, and goes with the next sync."""
     shop.faults.add("/relationships/profiles", "status", status=503, times=0)
     ran = shop.go()
@@ -199,7 +149,7 @@ def test_klaviyo_down_while_lists_are_written_keeps_its_ops(shop: LocalShop, cal
 
 
 @pytest.mark.parametrize(("match", "nth"), [("ShopInfo", 1), ("OrdersPage", 1), ("TagsBatch", 1)])
-def test_a_token_that_ends_in_mid_run_is_renewed(match: str, nth: int, shop: LocalShop, calm: dict[str, Any]) -> None:
+def test_a_token_that_ends_in_mid_run_is_renewed(match: str, nth: int, shop: LocalShop, calm: State) -> None:
     """With client credentials a refused token is bought again, once, and the run goes on."""
     secrets = shop.folder / ".env"
     client = "REGULARS_SHOPIFY_CLIENT_ID=sandbox-client\nREGULARS_SHOPIFY_CLIENT_SECRET=sandbox-secret"
@@ -228,7 +178,7 @@ def test_a_customer_deleted_between_plan_and_push_fails_nobody_else(shop: LocalS
     check_nothing_doubled(shop)
 
 
-def test_an_import_with_failures_refuses_only_those(shop: LocalShop, calm: dict[str, Any]) -> None:
+def test_an_import_with_failures_refuses_only_those(shop: LocalShop, calm: State) -> None:
     """Who cannot be imported is refused once, with Klaviyo's reason; a later sync does not try again."""
     account = shop.klaviyo.account
     unknown = sorted({key for its in calm["lists"].values() for key in its if account.find_person(key) is None})
@@ -245,7 +195,7 @@ def test_an_import_with_failures_refuses_only_those(shop: LocalShop, calm: dict[
     check_nothing_doubled(shop)
 
 
-def test_a_list_deleted_under_our_hands_comes_back_with_the_next_sync(shop: LocalShop, calm: dict[str, Any]) -> None:
+def test_a_list_deleted_under_our_hands_comes_back_with_the_next_sync(shop: LocalShop, calm: State) -> None:
     """The list is made again, and its members join it."""
     account = shop.klaviyo.account
 
