@@ -105,6 +105,8 @@ class ClientCredentials:
             way_out = hint or "check the client id and the client secret"
             refusal = f"no token (HTTP {reply.status}{_said(reply)}); {way_out}"
             return Rejected(AuthError(self._platform, call.operation, refusal))
+        if not _is_json(reply):
+            return RetryAfter(None, "the token request was answered with no JSON")
         if _token(reply) is None:
             return Rejected(BadReply(self._platform, call.operation, "the token request was answered without a token"))
         return Ok()
@@ -139,6 +141,14 @@ def _object(reply: Reply) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _is_json(reply: Reply) -> bool:
+    try:
+        orjson.loads(reply.body)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _token(reply: Reply) -> tuple[SecretStr, float] | None:
