@@ -189,10 +189,11 @@ def test_status_and_doctor_name_what_may_not_be_read(tmp_path: Path) -> None:
         shop.world.denied |= {"SCOPE.DC-STORES.READ-PRODUCTS", "SCOPE.DC-MANAGE.EMAIL-SUBSCRIPTIONS"}
         assert shop.call("sync").code == 4
         assert "products: not readable: wix: GetCatalogVersion: the key lacks" in shop.call("status").out
-        doctor = shop.call("doctor")
+        doctor = shop.call("doctor", "--json")
         assert (doctor.code, doctor.err) == (0, "")
+        warnings = [its["text"] for its in doctor.json() if its["level"] == "warning"]
         for scope in shop.world.denied:
-            assert any(line.startswith("note ") and scope in line for line in doctor.out.splitlines()), doctor.out
+            assert any(scope in text for text in warnings), warnings
 
 
 def test_contacts_whom_a_job_fails_for_are_left_for_the_next_run(shop: LocalShop, calm: State) -> None:

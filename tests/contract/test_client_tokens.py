@@ -163,12 +163,21 @@ def test_refused_client_credentials(answer, text):
     assert len(shop.tokens.requests) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"access_token": ""}', b'{"access_token": "x"}', b"<html>"])
+@pytest.mark.parametrize("body", [b"[]", b'{"access_token": ""}', b'{"access_token": "x"}'])
 def test_an_answer_without_a_token(body):
     """Is not taken for one."""
     client, _clock = open_client(Shop(Reply(200, {}, body)))
     with pytest.raises(BadReply, match="without a token"):
         client.send(READ)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"access_token": "x", "expi'])
+def test_an_answer_that_is_no_json(body):
+    """Was cut short or spoilt on the way: the token is asked for again."""
+    shop = Shop(Reply(200, {}, body))
+    client, _clock = open_client(shop)
+    client.send(READ)
+    assert (len(shop.tokens.requests), shop.sold) == (2, 1)
 
 
 def test_threads_share_one_renewal():
