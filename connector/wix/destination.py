@@ -51,9 +51,11 @@ class WixLabels(WithoutFields):
         return self._calls
 
     def check(self) -> None:
-        """One read of one label."""
+        """One read of one label, and of a job that cannot exist: both permissions, before any label is made."""
         self._stalled = False
         self._ask(wire.any_label())
+        with suppress(Refused):
+            self._ask(wire.get_job(wire.NOBODY))
 
     def account(self) -> str:
         """The site."""

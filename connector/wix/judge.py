@@ -82,8 +82,9 @@ class WixWire:
                 AuthError, call, reply, f"the key is refused ({said}); make a new one and check that it has not expired"
             )
         if reply.status == 403:
+            scope = limits().scope_of(call.operation) or "the permission"
             way_out = "grant it to the key (or app), and check that [store] site_id is a site of the key's account"
-            return self._reject(ScopeError, call, reply, f"the key lacks the permission ({said}); {way_out}")
+            return self._reject(ScopeError, call, reply, f"the key lacks {scope} ({said}); {way_out}")
         kind = NotFound if reply.status == 404 else Refused
         error = kind(
             call.operation, said, self.request_id(reply), status=reply.status, code=problem.code, data=problem.data

@@ -46,13 +46,21 @@ class Events(_Table):
 
 
 class Limits(BaseModel):
-    """What reading needs of the file; what writing needs is read where labels are written."""
+    """What reading needs of the file; what writing needs is read where labels are written.
+
+    `scopes` are permissions with the operations that need them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     pages: Pages
     window: Window
     events: Events
+    scopes: dict[str, tuple[str, ...]]
+
+    def scope_of(self, operation: str) -> str | None:
+        """The permission that an operation needs."""
+        return next((scope for scope, operations in self.scopes.items() if operation in operations), None)
 
 
 @cache

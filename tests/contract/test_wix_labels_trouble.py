@@ -345,11 +345,13 @@ def test_a_missing_permission_is_named_with_what_it_blocks(denied: str, blocked:
 
 
 def test_pushing_without_the_permission_stops_the_run() -> None:
-    """A key that may not write is an error of the whole run, not of its people; `check` knows of labels only."""
+    """A key that may not write is an error of the whole run, not of its people, and `check` tells beforehand."""
     rig = Rig(30)
     audience = rig.audience("vip")
-    rig.world.denied.add(MANAGE_CONTACTS)
     rig.destination.check()
+    rig.world.denied.add(MANAGE_CONTACTS)
+    with pytest.raises(ScopeError, match=MANAGE_CONTACTS):
+        rig.destination.check()
     with pytest.raises(ScopeError, match="BulkAddRemoveLabels"):
         rig.push(ops(audience, rig.people))
     rig.world.denied.add(MANAGE_LABELS)
