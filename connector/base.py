@@ -259,7 +259,7 @@ class Limits:
 
     `keyed`: audiences have ids of their own, and are created and renamed; others exist by being used. `scanned`: who is
     known there is learnt by reading everybody once, not by asking for addresses. `existing_only`: who is not known
-    there is not added.
+    there is not added. `silent`: nobody starts an automation by joining in the first fill.
     """
 
     consent: bool
@@ -270,6 +270,7 @@ class Limits:
     keyed: bool = True
     scanned: bool = False
     existing_only: bool = False
+    silent: bool = False
 
 
 class Destination(Protocol):

@@ -64,6 +64,7 @@ class Mailchimp:
             keyed=True,
             scanned=True,
             existing_only=not settings.add_consented,
+            silent=True,
         )
         self.fields: tuple[str, ...] = tuple(settings.merge_fields)
         many = Batches(client.send, once.send, downloads.get, clock)

@@ -315,6 +315,7 @@ def _audience(site: _Site, place: Place, scene: _Scene) -> AudiencePlan:
         kind=audiences.kind(site.destination),
         keyed=site.destination.limits.keyed,
         consent=site.destination.limits.consent,
+        silent=site.destination.limits.silent and (place.kept is None or place.kept.filled_at is None),
     )
 
 

@@ -23,7 +23,7 @@ class AudiencePlan:
     `lost` of those removed are so by consent, deletion or merge; `doubt` ops are sent again because nothing was heard
     of them, and change no count; `doubled` of `no_email` share their address with an earlier member. `retired`: the
     segment is no longer pushed here; `closing`: it is being emptied. `kind` is what it is called there; `keyed`: it is
-    created and has an id; `consent`: it gets only those who agreed to mail.
+    created and has an id; `consent`: it gets only those who agreed to mail; `silent`: who joins now starts nothing.
     """
 
     destination: str
@@ -49,6 +49,7 @@ class AudiencePlan:
     closing: bool = False
     kind: str = "list"
     keyed: bool = True
+    silent: bool = False
     consent: bool = True
 
     @property

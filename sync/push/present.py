@@ -94,6 +94,8 @@ def _remarks(its: AudiencePlan, undoes: int | None = None) -> Iterator[str]:
         yield f"taken over: {_stood(its)}"
     elif its.new and its.add and its.keyed:
         yield f"a new {its.kind}, created with the first members"
+    if its.silent and its.add:
+        yield "joining starts no automation: this is the first fill"
     if its.flows and its.add:
         flows = ", ".join(f'"{flow}"' for flow in its.flows)
         yield f"joining starts the live flow{'s' if len(its.flows) > 1 else ''} {flows} for {people(its.add)}"

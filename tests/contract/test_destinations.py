@@ -113,3 +113,15 @@ def test_the_plan_calls_an_audience_as_the_platform_does(place: Place, monkeypat
     text = "\n".join(plan_text(plan))
     assert f'{place.kind} "{plan.audiences[0].name}"' in text
     assert ("carry no consent" in text) != place.consented
+
+
+@everywhere()
+def test_the_plan_says_where_a_first_fill_starts_no_automation(place: Place) -> None:
+    """It is said of the first fill alone, and only where the platform lets people join in silence."""
+    quiet = "joining starts no automation: this is the first fill"
+    place.want(place.keys[:20])
+    first = place.plan()
+    assert any(quiet in line for line in plan_text(first)) == place.destination.limits.silent
+    place.apply(first)
+    place.want(place.keys[:21])
+    assert not any(quiet in line for line in plan_text(place.plan()))
