@@ -37,8 +37,9 @@ from graphql import (
     visit,
 )
 
-from connector.shopify.documents import document, operations, tags_batch
+from connector.shopify.documents import document, lines_batch, operations, tags_batch
 from connector.shopify.limits import limits
+from connector.shopify.wire import SHAPES
 
 TARGET = Path(__file__).parent.parent / "tests" / "specs" / f"shopify_admin_{limits().api.version}.graphql"
 
@@ -122,7 +123,8 @@ def main() -> None:
     raw = path.read_bytes()
     body = orjson.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
     schema = build_client_schema(body.get("data", body), assume_valid=True)
-    documents = [document(name) for name in operations()] + [tags_batch(["r0", "a0"])]
+    lines = [lines_batch(its.lines, its.gid, its.line, 1) for its in SHAPES.values() if its.lines]
+    documents = [*(document(name) for name in operations()), tags_batch(["r0", "a0"]), *lines]
     header = (
         f"# Shopify Admin API {limits().api.version}, cut by scripts/trim_shopify.py to what our documents use.\n"
         f"# Origin: introspection of shopify.dev/docs/api/admin-graphql/{limits().api.version}, "

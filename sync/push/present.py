@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from sync.push.guards import UNKNOWN_LEDGER, people
+from sync.push.guards import UNKNOWN_LEDGER, Guard, people
 from sync.push.plan_value import AudiencePlan, Plan
 
 _SKIPPED = {
@@ -22,6 +22,7 @@ _SKIPPED = {
     "new_address": "under another address since",
 }
 _INDENT = " " * 6
+_FEW = 4
 
 
 def plan_text(plan: Plan, *, applied: bool = False, tail: str = "") -> list[str]:
@@ -115,11 +116,21 @@ def _held(plan: Plan) -> Iterator[str]:
     if plan.guards:
         yield ""
         yield "Held, nothing of these is written:"
-        yield from (f"  {guard.guard}: {guard.text}" for guard in plan.guards)
+        for name in dict.fromkeys(guard.guard for guard in plan.guards):
+            yield from _kept_back(name, [guard for guard in plan.guards if guard.guard == name])
     if plan.passed:
         yield ""
         yield "Passed by --force or [guards] accept:"
         yield from (f"  {guard.guard}: {guard.text.rpartition('; ')[0]}" for guard in plan.passed)
+
+
+def _kept_back(name: str, those: Sequence[Guard]) -> Iterator[str]:
+    """A few in full, the rest by name: their numbers stand in the lines above."""
+    shown = those if len(those) <= _FEW else those[: _FEW - 1]
+    yield from (f"  {name}: {guard.text}" for guard in shown)
+    if rest := those[len(shown) :]:
+        named = ", ".join(f"{guard.destination}: {guard.segment}" for guard in rest)
+        yield f"  {name}: and {len(rest):,} more ({named}); pass all of them with --force {name}"
 
 
 def _left_alone(plan: Plan) -> Iterator[str]:

@@ -132,23 +132,6 @@ def enqueue(
     """
     newest = int(conn.exec_driver_sql("SELECT coalesce(max(id), 0) FROM outbox").scalar_one())
     for destination, segments in sorted(released.items()):
-        open_ones = conn.exec_driver_sql(
-            f"SELECT 1 FROM outbox WHERE destination = ? AND {_OPEN} LIMIT 1", (destination,)
-        ).first()
-        doubt = conn.exec_driver_sql(
-            f"SELECT 1 FROM outbox WHERE destination = ? AND {_DOUBT} LIMIT 1", (destination,)
-        ).first()
-        same = (
-            f"FROM outbox d WHERE d.destination = {{0}}.destination AND d.segment = {{0}}.segment "
-            f"AND d.customer_id = {{0}}.customer_id AND d.action = {{0}}.action AND d.{_OPEN} AND d.id <= :newest"
-        )
-        sent = f"EXISTS (SELECT 1 {same.format('p')} AND d.state <> :pending)"
-        state = f"CASE WHEN {sent} THEN :retry ELSE :pending END" if doubt else ":pending"
-        left = f"EXISTS (SELECT 1 {same.format('p')} AND d.quiet)" if open_ones else "0"
-        quiet = (
-            "p.why IN (SELECT value FROM json_each(:quiet)) OR p.action = 'add' AND (EXISTS (SELECT 1 FROM audience a "
-            f"WHERE a.destination = p.destination AND a.segment = p.segment AND a.filled_at IS NULL) OR {left})"
-        )
         parameters = {
             "plan": plan_id,
             "run": run_id,
@@ -162,31 +145,59 @@ def enqueue(
             "begun": listed(begun),
             "paused": listed((paused or {}).get(destination, ())),
         }
-        conn.exec_driver_sql(
-            "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, quiet, state, updated_at) "
-            f"SELECT :plan, :run, p.destination, p.segment, p.customer_id, p.action, {quiet}, {state}, :now "
-            "FROM plan_op p "
-            "WHERE p.destination = :destination AND p.segment IN (SELECT value FROM json_each(:segments)) ORDER "
-            "BY p.id",
-            parameters,
-        )
-        unsent = (
-            f"WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest "
-            "AND NOT (plan_id IN (SELECT value FROM json_each(:begun)) "
-            "AND segment NOT IN (SELECT value FROM json_each(:segments)))"
-        )
-        rest = "quiet AND action = 'add' AND segment IN (SELECT value FROM json_each(:paused))"
-        conn.exec_driver_sql(f"DELETE FROM outbox {unsent} AND NOT ({rest})", parameters)
-        conn.exec_driver_sql(f"UPDATE outbox SET plan_id = '' {unsent} AND {rest}", parameters)
+        doubt = _any(conn, destination, _DOUBT)
+        _take_over(conn, parameters, doubt=doubt, waiting=_any(conn, destination, _OPEN))
+        _cancel_unsent(conn, parameters)
         if doubt:
-            conn.exec_driver_sql(
-                f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND id <= :newest AND EXISTS "
-                "(SELECT 1 "
-                "FROM outbox n WHERE n.destination = outbox.destination AND n.segment = outbox.segment "
-                f"AND n.customer_id = outbox.customer_id AND n.action = outbox.action AND n.{_OPEN} AND n.id > "
-                ":newest)",
-                parameters,
-            )
+            _forget_repeated(conn, parameters)
+
+
+def _any(conn: Connection, destination: str, state: str) -> bool:
+    found = conn.exec_driver_sql(f"SELECT 1 FROM outbox WHERE destination = ? AND {state} LIMIT 1", (destination,))
+    return found.first() is not None
+
+
+def _take_over(conn: Connection, parameters: Mapping[str, Any], *, doubt: bool, waiting: bool) -> None:
+    """The plan's ops become rows: in doubt or quiet as those that wait for the same are."""
+    same = (
+        "SELECT 1 FROM outbox d WHERE d.destination = p.destination AND d.segment = p.segment "
+        f"AND d.customer_id = p.customer_id AND d.action = p.action AND d.{_OPEN} AND d.id <= :newest"
+    )
+    state = f"CASE WHEN EXISTS ({same} AND d.state <> :pending) THEN :retry ELSE :pending END" if doubt else ":pending"
+    left = f"EXISTS ({same} AND d.quiet)" if waiting else "0"
+    quiet = (
+        "p.why IN (SELECT value FROM json_each(:quiet)) OR p.action = 'add' AND (EXISTS (SELECT 1 FROM audience a "
+        f"WHERE a.destination = p.destination AND a.segment = p.segment AND a.filled_at IS NULL) OR {left})"
+    )
+    conn.exec_driver_sql(
+        "INSERT INTO outbox (plan_id, run_id, destination, segment, customer_id, action, quiet, state, updated_at) "
+        f"SELECT :plan, :run, p.destination, p.segment, p.customer_id, p.action, {quiet}, {state}, :now "
+        "FROM plan_op p "
+        "WHERE p.destination = :destination AND p.segment IN (SELECT value FROM json_each(:segments)) ORDER BY p.id",
+        parameters,
+    )
+
+
+def _cancel_unsent(conn: Connection, parameters: Mapping[str, Any]) -> None:
+    """What never went out goes, but for the quiet additions of audiences that rest: these wait, of no plan."""
+    unsent = (
+        f"WHERE destination = :destination AND {_OPEN} AND state = :pending AND id <= :newest "
+        "AND NOT (plan_id IN (SELECT value FROM json_each(:begun)) "
+        "AND segment NOT IN (SELECT value FROM json_each(:segments)))"
+    )
+    rest = "quiet AND action = 'add' AND segment IN (SELECT value FROM json_each(:paused))"
+    conn.exec_driver_sql(f"DELETE FROM outbox {unsent} AND NOT ({rest})", parameters)
+    conn.exec_driver_sql(f"UPDATE outbox SET plan_id = '' {unsent} AND {rest}", parameters)
+
+
+def _forget_repeated(conn: Connection, parameters: Mapping[str, Any]) -> None:
+    """What was in doubt and is wanted again lives on in the new row."""
+    conn.exec_driver_sql(
+        f"DELETE FROM outbox WHERE destination = :destination AND {_OPEN} AND id <= :newest AND EXISTS (SELECT 1 "
+        "FROM outbox n WHERE n.destination = outbox.destination AND n.segment = outbox.segment "
+        f"AND n.customer_id = outbox.customer_id AND n.action = outbox.action AND n.{_OPEN} AND n.id > :newest)",
+        parameters,
+    )
 
 
 @dataclass(frozen=True, slots=True)
