@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connector.base import Access, Destination, Platform, Secret, Source
+from connector.settings import PrefixSettings
 
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 
@@ -36,23 +37,14 @@ class ShopifySettings(BaseModel):
         return self.api_url or f"https://{self.shop}"
 
 
-class TagsSettings(BaseModel):
+class TagsSettings(PrefixSettings):
     """The section [tags]."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    enabled: bool = True
-    prefix: str = "seg-"
 
     @field_validator("prefix")
     @classmethod
-    def _usable(cls, value: str) -> str:
-        if not value.strip() or value != value.lstrip():
-            raise ValueError("a prefix is needed, without a space before it: only tags that carry it are ours")
+    def _whole(cls, value: str) -> str:
         if "," in value:
             raise ValueError("a comma would split the tag in two")
-        if len(value) > 50:
-            raise ValueError("at most 50 characters")
         return value
 
 

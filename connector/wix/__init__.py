@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connector.base import Access, Destination, Platform, Secret, Source
+from connector.settings import PrefixSettings
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ADDRESS = "https://www.wixapis.com"
@@ -43,22 +44,10 @@ class WixSettings(BaseModel):
         return self.api_url or _ADDRESS
 
 
-class TagsSettings(BaseModel):
-    """The section [tags]: labels are called prefix + segment key."""
+class TagsSettings(PrefixSettings):
+    """The section [tags]: contact labels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    enabled: bool = True
-    prefix: str = "seg-"
-
-    @field_validator("prefix")
-    @classmethod
-    def _usable(cls, value: str) -> str:
-        if not value.strip() or value != value.lstrip():
-            raise ValueError("a prefix is needed, without a space before it: only labels that carry it are ours")
-        if len(value) > 50:
-            raise ValueError("at most 50 characters")
-        return value
+    noun = "labels"
 
 
 def _source(access: Access) -> Source:
