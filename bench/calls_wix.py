@@ -18,6 +18,7 @@ from connector.base import Reply
 from connector.sandbox.wire import Request
 from connector.sandbox.world import World
 from connector.wix.limits import limits
+from connector.wix.wire_labels import NOBODY
 from connector.wix.wire_labels import writing as jobs
 
 ONCE = ("GET /site-properties/v4/properties", "GET /stores/v3/provision/version", "contacts: number", "labels: all")
@@ -59,6 +60,8 @@ def read(request: Request, reply: Reply) -> Sent:
             keys = [f"+{key}" for key in body.get("labelKeysToAdd", ())]
             keys += [f"-{key}" for key in body.get("labelKeysToRemove", ())]
             return Sent(JOB, "", [f"{contact} {key}" for contact in body["filter"]["id"]["$in"] for key in keys])
+        case ["contacts", "v4", "bulk", "jobs", job] if job == NOBODY:
+            return Sent("key: may contacts be labelled")
         case ["contacts", "v4", "bulk", "jobs", job]:
             return Sent(LOOK, "", [job])
     return Sent(_PATHS.get(request.path, f"{request.method} {request.path}"))
