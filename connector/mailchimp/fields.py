@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, cast
 
 from connector.base import Call, Clock, FieldReceipt, FieldWrite, Reply
 from connector.errors import PlatformError
@@ -55,8 +54,7 @@ class Fields:
         for those, answer in zip(known.values(), answers, strict=True):
             outcome, reason = outcome_of(answer)
             for each in those:
-                result = cast(Literal["done", "refused", "retry"], outcome)
-                receipts[each.person.customer_id] = FieldReceipt(each.person.customer_id, result, reason)
+                receipts[each.person.customer_id] = FieldReceipt(each.person.customer_id, outcome, reason)
         return [receipts[each.person.customer_id] for each in people]
 
     def _fields(self, write: FieldWrite) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 from connector.base import Batch, Call, Op, Receipt, Reply
 from connector.mailchimp import wire_members, wire_tags
@@ -14,6 +15,8 @@ from connector.mailchimp.wire_batches import Answer
 from connector.mailchimp.wire_members import MAILABLE, NOT_IN_AUDIENCE, Operation, key
 from connector.mailchimp.wire_tags import Tag
 from connector.redact import redact
+
+Outcome = Literal["done", "refused", "retry"]
 
 _NO_ADDRESS = "no usable e-mail address"
 
@@ -62,9 +65,9 @@ class Push:
             parts += [(1, limits().pace.call), calls(len({member_of(op.person) for op in batch.ops} - {None}))]
         return sum(number for number, _ in parts), sum(seconds for _, seconds in parts)
 
-    def _settle(self, op: Op, outcome: str, reason: str | None = None, *, gone: bool = False) -> None:
+    def _settle(self, op: Op, outcome: Outcome, reason: str | None = None, *, gone: bool = False) -> None:
         remote_id = member_of(op.person) if outcome == "done" and op.action == "add" else None
-        self._receipts[op.id] = Receipt(op.id, outcome, reason, remote_id, gone)  # type: ignore[arg-type]
+        self._receipts[op.id] = Receipt(op.id, outcome, reason, remote_id, gone)
 
     def _admitted(self, ops: Sequence[Op]) -> list[Op]:
         """Those who are in the audience, after those who were not have been added; the others get their receipts."""
@@ -163,7 +166,7 @@ class Push:
         self._settle(op, outcome, reason)
 
 
-def outcome_of(answer: Answer | str) -> tuple[str, str | None]:
+def outcome_of(answer: Answer | str) -> tuple[Outcome, str | None]:
     """What an answer means for the person: the outcome of a receipt, with its reason."""
     if isinstance(answer, str):
         return "retry", answer
